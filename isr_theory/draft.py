@@ -1,0 +1,139 @@
+"""How a claim is written: a draft, decorators that hang evidence on it, and a last line.
+
+    T8_2 = Draft("T8.2", section="8.1", ..., subject=formulas.ess_lognormal, expect=VERIFIED)
+
+    @T8_2.symbolic(WHOLE)
+    def _(ess_ratio):
+        '''Both moments by integrating the Gaussian density.'''
+        return symbolic.equal(integrated_ess(), ess_ratio(SIGMA2, GAMMA, Exact))
+
+    @T8_2.wrong("gamma for gamma squared")
+    def _(sigma2, gamma, m):
+        return m.exp(-sigma2 * gamma)
+
+    CLAIMS = frozen(T8_2)
+
+The docstring of a check is its name, shown by `explain`; it also names the check's random stream,
+so within a claim it must be unique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from isr_theory.claim import (
+    Assumption,
+    Check,
+    Claim,
+    Kind,
+    PrintedProof,
+    Route,
+    Scope,
+    Text,
+    Verdict,
+    Wrong,
+)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Draft:
+    """A claim while it is being written; `freeze` makes the `Claim`."""
+
+    def __init__(
+        self,
+        id: str,
+        *,
+        section: str,
+        kind: Kind,
+        title: Text,
+        finding: Text,
+        statement: str,
+        subject: Any,
+        expect: Verdict,
+        printed_proof: PrintedProof = PrintedProof.NONE,
+        assumes: tuple[Assumption, ...] = (),
+        uses: tuple[str, ...] = (),
+        amends: tuple[str, ...] = (),
+        reading: str = "",
+        single_route: str = "",
+        open_reason: str = "",
+    ) -> None:
+        self._fields: dict[str, Any] = {
+            key: value for key, value in locals().items() if key != "self"
+        }
+        self._checks: list[Check] = []
+        self._wrong: list[Wrong] = []
+        self._numbers: list[tuple[str, Callable[[], str]]] = []
+
+    def _add(
+        self, route: Route, scope: Scope, resolution: float = 0.0, looks: int = 1
+    ) -> Callable[[F], F]:
+        def decorate(run: F) -> F:
+            name = (run.__doc__ or "").strip().split("\n")[0].rstrip(".")
+            if not name:
+                raise ValueError(f"{self._fields['id']}: a {route} check needs a docstring")
+            self._checks.append(Check(route, name, run, scope, resolution, looks))
+            return run
+
+        return decorate
+
+    def symbolic(self, scope: Scope) -> Callable[[F], F]:
+        """Add a check by algebra. It receives the subject."""
+        return self._add(Route.SYMBOLIC, scope)
+
+    def certified(self, scope: Scope) -> Callable[[F], F]:
+        """Add a check by ball arithmetic. It receives the subject."""
+        return self._add(Route.CERTIFIED, scope)
+
+    def neural(self, scope: Scope) -> Callable[[F], F]:
+        """Add a check by automatic differentiation. It receives the subject."""
+        return self._add(Route.NEURAL, scope)
+
+    def sampled(self, scope: Scope, *, resolution: float, looks: int = 1) -> Callable[[F], F]:
+        """Add a Monte Carlo check. It receives the subject and a `Trial`.
+
+        `resolution` is the smallest discrepancy that must be seen; `looks` is the number of
+        means that the check estimates, among which its false-alarm rate is shared.
+        """
+        return self._add(Route.SAMPLED, scope, resolution, looks)
+
+    def wrong(self, name: str) -> Callable[[F], F]:
+        """Plant a wrong variant: the decorated function replaces the subject."""
+
+        def decorate(subject: F) -> F:
+            self._wrong.append(Wrong(name, subject))
+            return subject
+
+        return decorate
+
+    def wrong_value(self, name: str, subject: Any) -> None:
+        """Plant a wrong variant whose subject is not a function written here."""
+        self._wrong.append(Wrong(name, subject))
+
+    def number(self, name: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
+        """Name a value that prose may quote; the function returns its digits as text."""
+
+        def decorate(value: Callable[[], str]) -> Callable[[], str]:
+            self._numbers.append((name, value))
+            return value
+
+        return decorate
+
+    def freeze(self) -> Claim:
+        """Return the finished claim."""
+        names = [(check.route, check.name) for check in self._checks]
+        if len(set(names)) != len(names):
+            raise ValueError(f"{self._fields['id']}: two checks of one route share a name")
+        return Claim(
+            **self._fields,
+            checks=tuple(self._checks),
+            wrong=tuple(self._wrong),
+            numbers=tuple(self._numbers),
+        )
+
+
+def frozen(*drafts: Draft) -> tuple[Claim, ...]:
+    """Freeze drafts in their order: the last line of a claims module."""
+    return tuple(draft.freeze() for draft in drafts)
