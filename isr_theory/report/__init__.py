@@ -1,0 +1,1 @@
+"""One run, several faces: terminal, JSON, Markdown."""

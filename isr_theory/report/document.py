@@ -1,0 +1,162 @@
+"""One run as plain data: the JSON that `--json` writes, and its deterministic, committed form.
+
+The committed form holds outcomes, strengths, scopes, exact witnesses and rounded certified digits,
+and nothing that depends on a processor, a seed or a clock: no sampled number, no floating-point
+digits of the neural route, no timings. So a difference in it is a difference in the mathematics.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from isr_theory.claim import Claim, Finding, Route, Verdict
+from isr_theory.runner import Result
+
+SCHEMA = 1
+EXACT_ROUTES = (Route.SYMBOLIC, Route.CERTIFIED)
+
+Document = dict[str, Any]
+
+
+def document(claims: Iterable[Claim], results: Iterable[Result], *, seed: int) -> Document:
+    """Return the whole run: every claim with its findings, and a summary."""
+    judged = {result.id: result for result in results}
+    rows = [_row(claim, judged[claim.id]) for claim in claims if claim.id in judged]
+    return {"schema": SCHEMA, "seed": seed, "claims": rows, "summary": summary(judged.values())}
+
+
+def _row(claim: Claim, result: Result) -> Document:
+    return {
+        "id": claim.id,
+        "section": claim.section,
+        "kind": claim.kind.value,
+        "statement": claim.statement,
+        "reading": claim.reading,
+        "verdict": result.verdict.value,
+        "expect": claim.expect.value,
+        "printed_proof": claim.printed_proof.value,
+        "amends": list(claim.amends),
+        "assumes": [assumption.key for assumption in claim.assumes],
+        "uses": list(claim.uses),
+        "numbers": dict(result.numbers),
+        "title": claim.title._asdict(),
+        "finding": claim.finding._asdict(),
+        "incomplete": result.incomplete,
+        "reason": claim.open_reason or claim.single_route,
+        "findings": [_finding(finding) for finding in result.findings],
+        "wrong": [
+            {"name": kill.name, "killed_by": [route.value for route in kill.killed_by]}
+            for kill in result.wrong
+        ],
+        "broken": list(result.broken),
+    }
+
+
+def _finding(finding: Finding) -> Document:
+    witness = finding.witness
+    return {
+        "route": finding.route.value,
+        "check": finding.check,
+        "outcome": finding.outcome.value,
+        "strength": finding.strength.value,
+        "scope": finding.scope.text,
+        "whole": finding.scope.whole,
+        "witness": None
+        if witness is None
+        else {"point": dict(witness.point), "shows": witness.shows},
+        "detail": finding.detail,
+    }
+
+
+def summary(results: Iterable[Result]) -> Document:
+    """Count verdicts, wrong variants and what is not as expected."""
+    judged = list(results)
+    verdicts = Counter(result.verdict for result in judged)
+    kills = [kill for result in judged for kill in result.wrong]
+    return {
+        "claims": len(judged),
+        "verdicts": {verdict.value: verdicts[verdict] for verdict in Verdict if verdicts[verdict]},
+        "as_expected": sum(result.as_expected for result in judged),
+        "incomplete": sum(result.incomplete for result in judged),
+        "wrong_variants": len(kills),
+        "killed": {
+            route.value: sum(route in kill.killed_by for kill in kills)
+            for route in Route
+            if any(route in kill.killed_by for kill in kills)
+        },
+    }
+
+
+def committed(full: Document) -> Document:
+    """Return the deterministic form of a run: a difference in it is one in the mathematics."""
+    rows = []
+    for claim in sorted(full["claims"], key=lambda row: str(row["id"])):
+        row = {key: value for key, value in claim.items() if key not in ("incomplete", "broken")}
+        row["findings"] = sorted(
+            (_without_floats(finding) for finding in claim["findings"]),
+            key=lambda finding: (finding["route"], finding["check"]),
+        )
+        # Whether sampling sees a variant below its stated resolution is a matter of the seed.
+        row["wrong"] = [
+            {"name": w["name"], "killed_by": [r for r in w["killed_by"] if r != Route.SAMPLED]}
+            for w in claim["wrong"]
+        ]
+        rows.append(row)
+    counts = {key: full["summary"][key] for key in ("claims", "verdicts", "wrong_variants")}
+    return {"schema": SCHEMA, "claims": rows, "summary": counts}
+
+
+def _without_floats(finding: Document) -> Document:
+    row = {key: value for key, value in finding.items() if key != "detail"}
+    if finding["witness"] is not None and finding["route"] not in EXACT_ROUTES:
+        row["witness"] = {"point": finding["witness"]["point"]}
+    return row
+
+
+def text(content: Document) -> str:
+    """Return the JSON text of a document, with a newline at its end."""
+    return json.dumps(content, ensure_ascii=False, indent=1) + "\n"
+
+
+def differences(old: Document, new: Document) -> list[str]:
+    """Say in words where two committed documents differ, one line a claim."""
+    before = {row["id"]: row for row in old.get("claims", [])}
+    after = {row["id"]: row for row in new["claims"]}
+    lines = [f"{id}: no longer there" for id in sorted(before.keys() - after.keys())]
+    lines += [f"{id}: new" for id in sorted(after.keys() - before.keys())]
+    for id in sorted(before.keys() & after.keys()):
+        changed = [key for key in after[id] if before[id].get(key) != after[id][key]]
+        if changed or before[id].keys() != after[id].keys():
+            lines.append(f"{id}: {', '.join(changed) or 'fields'} differ")
+    return lines
+
+
+def check_writable(paths: Sequence[Path]) -> None:
+    """Raise OSError now if a file could not be written later, so that no long run is lost."""
+    for path in paths:
+        if path.is_dir():
+            raise IsADirectoryError(21, "is a directory", str(path))
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+
+
+def write(path: Path, content: str) -> None:
+    """Write a file whole or not at all: beside it first, then renamed into place."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(content)
+        # mkstemp makes files private; give this one what a plain open would have given.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(name, 0o666 & ~mask)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,265 @@
+"""The command `python -m isr_theory.verify`: judge the paper, or claims of one's own.
+
+Exit codes: 0 all as expected; 1 a verdict differs, or `--check` finds the committed file stale;
+2 usage; 3 an error, a conflict, a surviving wrong variant, a vacuous assumption or an uncovered id;
+4 incomplete, because routes were skipped; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib.util
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from isr_theory import __version__, claims, runner
+from isr_theory.claim import Claim, Route
+from isr_theory.report import document, markdown, terminal
+
+VERDICTS = Path("docs/verdicts.json")
+EPILOG = """\
+what to do:
+  all              judge every claim
+  ID [ID ...]      judge some; T8.3 means T8.3 and all its parts
+  list             show the ledger without running it
+  explain ID       judge one and show all its evidence
+  falsify [ID ...] the kill matrix of the planted wrong variants
+
+examples:
+  python -m isr_theory.verify all
+  python -m isr_theory.verify C7.5 --no-neural
+  python -m isr_theory.verify explain T9.1.a
+  python -m isr_theory.verify all --ledger my_claims.py
+"""
+
+
+class UsageError(Exception):
+    """What the caller asked for cannot be done; the message says what can."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m isr_theory.verify",
+        description="Judge the statements of the paper from evidence computed here and now.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "what", nargs="+", metavar="WHAT", help="all, list, explain, falsify or ids"
+    )
+    parser.add_argument(
+        "--route",
+        action="append",
+        choices=[route.value for route in Route],
+        help="use this route only; may be given more than once",
+    )
+    parser.add_argument("--no-neural", action="store_true", help="leave out torch")
+    parser.add_argument("--seed", type=int, default=runner.SEED, help="root of all random streams")
+    parser.add_argument(
+        "--jobs",
+        type=_positive,
+        default=os.cpu_count() or 1,
+        help="processes (default: one a core); never changes a result",
+    )
+    parser.add_argument("--json", type=Path, metavar="PATH", help="write the whole run to a file")
+    parser.add_argument("--ledger", type=Path, metavar="FILE.py", help="judge claims of your own")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help=f"with all: fail where {VERDICTS} is not what this run finds",
+    )
+    parser.add_argument(
+        "--update",
+        action="store_true",
+        help=f"with all: write {VERDICTS} and the tables made of it",
+    )
+    parser.add_argument("--version", action="version", version=f"isr_theory {__version__}")
+    return parser
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1, not {text!r}")
+    return int(text)
+
+
+def load_ledger(path: Path | None) -> tuple[Claim, ...]:
+    """Return the paper's ledger, or the `CLAIMS` of a Python file.
+
+    Raises UsageError where the file cannot be read or has no claims.
+    """
+    if path is None:
+        return claims.ledger()
+    spec = importlib.util.spec_from_file_location(f"isr_theory_ledger_{path.stem}", path)
+    if spec is None or spec.loader is None or not path.is_file():
+        raise UsageError(f"--ledger {path}: not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise UsageError(f"--ledger {path}: {type(error).__name__}: {error}") from error
+    found = tuple(getattr(module, "CLAIMS", ()))
+    if not found or not all(isinstance(claim, Claim) for claim in found):
+        raise UsageError(f"--ledger {path}: it must end in a tuple CLAIMS of frozen claims")
+    ids = [claim.id for claim in found]
+    if len(set(ids)) != len(ids):
+        raise UsageError(f"--ledger {path}: ids must be unique")
+    return found
+
+
+def select(ledger: Sequence[Claim], ids: Sequence[str]) -> list[Claim]:
+    """Return the claims with these ids or parts of them, in the ledger's order.
+
+    Raises UsageError naming the nearest ids for one that is unknown.
+    """
+    chosen: set[str] = set()
+    for id in ids:
+        found = {claim.id for claim in ledger if claim.id == id or claim.id.startswith(f"{id}.")}
+        if not found:
+            near = difflib.get_close_matches(id, [claim.id for claim in ledger], n=5, cutoff=0.4)
+            hint = f"; nearest: {', '.join(near)}" if near else ""
+            raise UsageError(f"unknown id {id!r}{hint}")
+        chosen |= found
+    return [claim for claim in ledger if claim.id in chosen]
+
+
+def _judge(
+    chosen: Sequence[Claim], options: runner.Options, arguments: argparse.Namespace, out: Console
+) -> list[runner.Result]:
+    """Run the claims, printing each line as soon as all before it are there."""
+    quiet = arguments.what[0] in ("explain", "falsify")
+    err = Console(stderr=True)
+    ready: dict[str, runner.Result] = {}
+    waiting = list(chosen)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    # A bar and lines on the same terminal must share a console, or the bar is drawn over the lines.
+    console = out if out.is_terminal else err
+    with Progress(
+        *columns, console=console, transient=True, disable=not err.is_terminal
+    ) as progress:
+        task = progress.add_task("judging", total=len(chosen))
+        load = partial(load_ledger, arguments.ledger)
+        for result in runner.run(chosen, options, load=load, jobs=arguments.jobs):
+            ready[result.id] = result
+            progress.advance(task)
+            while waiting and waiting[0].id in ready:
+                claim = waiting.pop(0)
+                if not quiet:
+                    terminal.print_result(out, claim, ready[claim.id])
+    return [ready[claim.id] for claim in chosen]
+
+
+def exit_code(results: Sequence[runner.Result], uncovered: Sequence[str], stale: bool) -> int:
+    """Return the code that the module's docstring lists; the gravest applies."""
+    if uncovered or any(result.broken for result in results):
+        return 3
+    differs = [result for result in results if result.verdict is not result.expect]
+    if stale or any(not result.incomplete for result in differs):
+        return 1
+    return 4 if any(result.incomplete for result in results) else 0
+
+
+def _is_stale(fresh: document.Document, out: Console) -> bool:
+    try:
+        old = json.loads(VERDICTS.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        out.print(f"{VERDICTS} cannot be read: {error}", style="bold red", soft_wrap=True)
+        return True
+    lines = document.differences(old, fresh)
+    for line in lines:
+        out.print(f"{VERDICTS} is stale: {line}", style="bold red", soft_wrap=True, highlight=False)
+    return bool(lines)
+
+
+def _update(fresh: document.Document) -> None:
+    document.write(VERDICTS, document.text(fresh))
+    for page in (VERDICTS.with_suffix(".md"), Path("README.md")):
+        if page.exists():
+            document.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
+
+
+def _options(arguments: argparse.Namespace) -> runner.Options:
+    routes = frozenset(map(Route, arguments.route)) if arguments.route else frozenset(Route)
+    if arguments.no_neural:
+        routes -= {Route.NEURAL}
+    return runner.Options(routes, arguments.seed)
+
+
+def _run(arguments: argparse.Namespace, out: Console) -> int:
+    word, ids = arguments.what[0], arguments.what[1:]
+    ledger = load_ledger(arguments.ledger)
+    whole_paper = word == "all" and arguments.ledger is None
+    if word in ("all", "list") and ids:
+        raise UsageError(f"{word!r} stands alone; to judge {' '.join(ids)}, leave {word!r} out")
+    if word == "explain" and not ids:
+        raise UsageError("explain needs an id, for example: explain T8.3.b")
+    if (arguments.check or arguments.update) and not whole_paper:
+        raise UsageError("--check and --update go with 'all' and the paper's own ledger")
+    if word == "list":
+        terminal.print_list(out, ledger)
+        return 0
+    if word in ("explain", "falsify"):
+        chosen = select(ledger, ids) if ids else list(ledger)
+    else:
+        chosen = list(ledger) if word == "all" else select(ledger, arguments.what)
+    outputs = ([arguments.json] if arguments.json else []) + (
+        [VERDICTS] if arguments.update else []
+    )
+    document.check_writable(outputs)
+
+    start = time.monotonic()
+    results = _judge(chosen, _options(arguments), arguments, out)
+    seconds = time.monotonic() - start
+    uncovered: list[str] = []
+    if whole_paper:
+        uncovered = sorted(set(claims.listed_ids()) ^ {claim.id for claim in ledger})
+    if word == "explain":
+        for claim, result in zip(chosen, results, strict=True):
+            terminal.explain(out, claim, result, ledger)
+    elif word == "falsify":
+        terminal.print_kills(out, results)
+    else:
+        terminal.print_summary(out, results, seconds)
+    if uncovered:
+        out.print(f"ids without a claim, or not listed: {', '.join(uncovered)}", style="bold red")
+    full = document.document(chosen, results, seed=arguments.seed)
+    if arguments.json:
+        document.write(arguments.json, document.text(full))
+    stale = False
+    if arguments.update:
+        _update(document.committed(full))
+    if arguments.check:
+        stale = _is_stale(document.committed(full), out)
+    return exit_code(results, uncovered, stale)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    arguments = _parser().parse_args(argv)
+    out, err = Console(highlight=False), Console(stderr=True, highlight=False)
+    try:
+        return _run(arguments, out)
+    except (UsageError, OSError) as error:
+        err.print(f"verify: {error}", style="red", soft_wrap=True, markup=False)
+        return 2
+    except KeyboardInterrupt:
+        err.print("verify: interrupted; no file was written", style="red")
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
