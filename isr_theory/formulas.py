@@ -131,7 +131,7 @@ def lognormal_moment(sigma2: Number, t: Number, m: Arithmetic) -> Number:
 
 def second_moment_lognormal(sigma2: Number, gamma: Number, m: Arithmetic) -> Number:
     """V(gamma) = E[w^(2 gamma)] = exp(sigma2 gamma (2 gamma - 1)), Theorem 7.4."""
-    return m.exp(sigma2 * gamma * (2 * gamma - 1))
+    return lognormal_moment(sigma2, 2 * gamma, m)
 
 
 def weight_variance_lognormal(sigma2: Number, gamma: Number, m: Arithmetic) -> Number:
@@ -160,8 +160,8 @@ def gradient_mean_gaussian(theta: Number, gamma: Number, m: Arithmetic) -> Numbe
 def gradient_variance_gaussian(sigma2: Number, gamma: Number, d: Number, m: Arithmetic) -> Number:
     """Return n tr Cov of the plain estimator of g_gamma for mu=N(0,I_d), pi=N(theta,I_d), r=1."""
     raw = m.exp(gamma * (2 * gamma - 1) * sigma2) * (d + (2 * gamma - 1) * (2 * gamma - 1) * sigma2)
-    mean2 = (1 - gamma) * (1 - gamma) * sigma2 * m.exp(gamma * (gamma - 1) * sigma2)
-    return raw - mean2
+    mean = gradient_mean_gaussian(m.sqrt(sigma2), gamma, m)
+    return raw - mean * mean
 
 
 def ess_reward(

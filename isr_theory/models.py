@@ -126,10 +126,7 @@ class ExponentialRate:
 
 @dataclass(frozen=True)
 class ParetoTail:
-    """w = U^(-k), U uniform on (0, 1): P(w > t) = t^(-1/k), the Pareto law with index k > 0.
-
-    For k < 0 it is the bounded law U^|k| on (0, 1).
-    """
+    """w = U^(-k), U uniform on (0, 1): P(w > t) = t^(-1/k), the Pareto law with index k > 0."""
 
     k: Fraction
 
@@ -140,11 +137,12 @@ class ParetoTail:
 
 TWO_ARMS = Finite.of("1/2 1/2", "9/10 1/10")
 THREE_ARMS = Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "1 2 4")
-# Its pi is the reverse of its mu: K(s) = K(1-s), the symmetric case, used only where symmetry is
-# the point.
-MIRRORED = Finite.of("2/5 3/10 1/5 1/10", "1/10 1/5 3/10 2/5")
+# K(s) = K(1-s) for this pair, although neither law mirrors the other: it cannot tell mu from pi in
+# what depends on the moments alone.
 UNIFORM_POLICY = Finite.of("1/2 1/4 1/8 1/8", "1/4 1/4 1/4 1/4")
 RARE_ARM = Finite.of("7/10 1/5 9/100 1/100", "1/10 1/5 3/10 2/5")
+# The same two laws with a reward that is in the order of neither.
+FOUR_ARMS = Finite.of("7/10 1/5 9/100 1/100", "1/10 1/5 3/10 2/5", "3 1 2 1/2")
 LOST_SUPPORT = Finite.of("1/2 1/2", "1 0")
 NEW_SUPPORT = Finite.of("1 0", "1/2 1/2")
 SIGNED_REWARD = Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "1 -3 1")

@@ -169,7 +169,8 @@ def _lognormal_gamma(rows: Array, rho_min: float) -> Array:
 
 def _shifted(rows: Array) -> Array:
     """Return log-weights whose largest is 0: the ESS is the same, its rounding smaller."""
-    return rows - rows.max(axis=-1, keepdims=True)
+    shifted: Array = rows - rows.max(axis=-1, keepdims=True)
+    return shifted
 
 
 def _log_ess(rows: Array, gamma: Array | np.float64) -> tuple[Array, Array]:

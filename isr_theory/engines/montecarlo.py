@@ -156,7 +156,13 @@ class Trial:
 
     def above(self, interval: Interval, bound: float, *, witness: Witness) -> Answer:
         """Say whether the true value lies above a bound."""
-        return self.below(Interval(-interval.high, -interval.low), -bound, witness=witness)
+        if interval.low > bound:
+            return Answer(Outcome.HOLDS, Strength.STATISTICAL, detail=self._rates())
+        if interval.high < bound:
+            shows = f"at most {interval.high:.6g}, not above {bound:.6g}"
+            return Answer(Outcome.FAILS, Strength.STATISTICAL, witness.showing(shows))
+        detail = f"the interval does not separate from {bound:.6g}"
+        return Answer(Outcome.UNDECIDED, Strength.STATISTICAL, detail=detail)
 
     def _rates(self) -> str:
         return f"resolution {self.resolution:g}, error rates at most {self.alpha:g}"

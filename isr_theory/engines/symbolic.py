@@ -46,6 +46,9 @@ def _witness(point: Point, given: Witness | None, shows: str) -> Witness:
 
 
 def _show(value: Any) -> str:
+    # A fraction that fits in twelve signs is its own best description.
+    if value.is_Rational and len(str(value)) <= 12:
+        return str(value)
     return str(sympy.N(value, 12))
 
 

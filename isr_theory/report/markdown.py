@@ -15,8 +15,8 @@ from isr_theory.report.document import Document
 MARKED = re.compile(
     r"(<!-- verdicts: (labelled|all|summary) -->\n)(.*?)(<!-- verdicts: end -->)", re.S
 )
-# A label of the paper is one letter and a number: T8.3, C7.5; what else has an id has no label.
-LABELLED = re.compile(r"^[A-Z]\d+\.\d+(\.|$)")
+# Theorem, definition, corollary, proposition, assumption or algorithm: what the paper numbers.
+LABELLED = re.compile(r"^[TDCPA]\d+\.\d+(\.|$)")
 
 
 def insert(text: str, full: Document) -> str:
