@@ -31,7 +31,7 @@ def test_the_worked_example_gets_both_right(tmp_path, capsys):
     assert code == 0
     assert "MEANS.1            VERIFIED" in out
     assert "MEANS.2            REFUTED" in out
-    assert "a=1, b=4: not -0.400000000000 >= 0" in out
+    assert "a=1, b=4: not -2/5 >= 0" in out
 
 
 TRUE_LINE = "return (a + b) / 2 - m.sqrt(a * b)"

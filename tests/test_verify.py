@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import signal
 import subprocess
@@ -11,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from isr_theory import verify
+from isr_theory import runner, verify
+from isr_theory.claim import Route, Verdict
 from isr_theory.claims import ledger
 from isr_theory.report import document, markdown
 
@@ -228,3 +230,20 @@ def test_a_changed_document_is_told_apart():
     old = {"claims": [{"id": "A", "verdict": "OPEN"}, {"id": "B", "verdict": "OPEN"}]}
     new = {"claims": [{"id": "B", "verdict": "REFUTED"}, {"id": "C", "verdict": "OPEN"}]}
     assert document.differences(old, new) == ["A: no longer there", "C: new", "B: verdict differ"]
+
+
+def test_any_other_expectation_turns_the_exit_code():
+    (claim,) = verify.select(ledger(), ["T8.2"])
+    result = runner.judge(claim, runner.Options())
+    assert verify.exit_code([result], [], False) == 0
+    for other in set(Verdict) - {claim.expect}:
+        assert verify.exit_code([dataclasses.replace(result, expect=other)], [], False) == 1
+
+
+def test_the_gravest_exit_code_applies():
+    (claim,) = verify.select(ledger(), ["T8.2"])
+    options = runner.Options(routes=frozenset({Route.CERTIFIED}))
+    partial = runner.judge(claim, options)
+    assert verify.exit_code([partial], [], False) == 4
+    assert verify.exit_code([partial], [], True) == 1
+    assert verify.exit_code([partial], ["T9.9"], True) == 3
