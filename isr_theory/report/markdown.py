@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from isr_theory.claims import listed_ids
 from isr_theory.report.document import Document
 
 MARKED = re.compile(
@@ -30,14 +31,10 @@ def _table(which: str, full: Document) -> str:
         total = full["summary"]["claims"]
         return f"{total} claims: {counts}; {full['summary']['wrong_variants']} wrong variants.\n"
     rows = [row for row in full["claims"] if which == "all" or LABELLED.match(row["id"])]
+    order = {id: place for place, id in enumerate(listed_ids())}
     lines = ["| id | statement | verdict | printed proof | finding |", "|---|---|---|---|---|"]
-    for row in sorted(rows, key=lambda row: _paper_order(row["id"])):
+    for row in sorted(rows, key=lambda row: order.get(row["id"], len(order))):
         cells = (row["id"], row["title"]["en"], row["verdict"], row["printed_proof"])
-        lines.append(f"| {' | '.join(cells)} | {row['finding']['en']} |".replace("||", r"\|\|"))
+        escaped = (cell.replace("|", r"\|") for cell in (*cells, row["finding"]["en"]))
+        lines.append(f"| {' | '.join(escaped)} |")
     return "\n".join(lines) + "\n"
-
-
-def _paper_order(id: str) -> tuple[list[int], str]:
-    # The abstract has a number of its own only by its place before section 1.
-    numbers = [int(digits) for digits in re.findall(r"\d+", id)]
-    return ([0, *numbers] if id.startswith("ABS") else numbers or [99]), id
