@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -250,6 +251,10 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = _parser().parse_args(argv)
+    for stream in (sys.stdout, sys.stderr):
+        # Titles are bilingual; a terminal that cannot show them must not end the run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     out, err = Console(highlight=False), Console(stderr=True, highlight=False)
     try:
         return _run(arguments, out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -129,6 +130,14 @@ def test_explain_tells_everything(capsys):
         "amended",
     ):
         assert words in out
+
+
+def test_a_terminal_without_chinese_still_gets_the_explanation():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    command = [*COMMAND, "explain", "T8.3.b"]
+    done = subprocess.run(command, capture_output=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert b"\\u95ed" in done.stdout
 
 
 def test_falsify_prints_the_matrix(capsys):

@@ -80,9 +80,10 @@ def print_summary(console: Console, results: Sequence[Result], seconds: float) -
     """Print the closing lines: counts by verdict, wrong variants killed by route, exceptions."""
     counts = summary(results)
     verdicts = ", ".join(f"{n} {verdict}" for verdict, n in counts["verdicts"].items())
-    console.print(f"\n{counts['claims']} claims: {verdicts}.", soft_wrap=True, highlight=False)
+    noun = "claim" if counts["claims"] == 1 else "claims"
+    console.print(f"\n{counts['claims']} {noun}: {verdicts}.", soft_wrap=True, highlight=False)
     if counts["wrong_variants"]:
-        killed = ", ".join(f"{route} {n}" for route, n in counts["killed"].items())
+        killed = ", ".join(f"{route} {n}" for route, n in counts["killed"].items()) or "none"
         line = f"{counts['wrong_variants']} wrong variants; killed by {killed}."
         console.print(line, soft_wrap=True, highlight=False)
     odd = [result.id for result in results if not result.as_expected]
