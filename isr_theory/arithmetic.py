@@ -99,7 +99,10 @@ class _Ball:
     def power(self, x: Number, y: Number) -> Number:
         base, exponent = flint.arb(x), flint.arb(y)
         if base.is_zero():
-            return flint.arb(1) if exponent.is_zero() else flint.arb(0)
+            if exponent.is_zero():
+                return flint.arb(1)
+            # 0^y jumps at y = 0 and is infinite below, so a ball that reaches there has no hull.
+            return flint.arb(0) if exponent > 0 else flint.arb.nan()
         return (exponent * base.log()).exp()
 
     def sin(self, x: Number) -> Number:

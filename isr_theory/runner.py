@@ -208,8 +208,13 @@ def judge(claim: Claim, options: Options) -> Result:
     judging = _Judge(claim, options)
     findings = judging.findings()
     kills, hollow = judging.kills(findings) if options.falsify else ([], [])
-    with certified.precision():
-        numbers = tuple((name, value()) for name, value in claim.numbers)
+    numbers = []
+    for name, value in claim.numbers:
+        try:
+            with certified.precision():
+                numbers.append((name, value()))
+        except Exception as error:
+            findings.append(_broken_number(name, error))
     return Result(
         claim.id,
         claim.expect,
@@ -217,7 +222,15 @@ def judge(claim: Claim, options: Options) -> Result:
         tuple(findings),
         tuple(kills),
         tuple(hollow),
-        numbers,
+        tuple(numbers),
+    )
+
+
+def _broken_number(name: str, error: Exception) -> Finding:
+    detail = f"{type(error).__name__}: {error}"
+    scope = Scope("a number that prose may quote")
+    return Finding(
+        Route.CERTIFIED, f"number {name}", Outcome.ERROR, Strength.EMPIRICAL, scope, None, detail
     )
 
 

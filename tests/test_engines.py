@@ -12,7 +12,7 @@ import sympy
 from isr_theory.arithmetic import Ball, Jet
 from isr_theory.claim import Answer, Outcome, Strength, Witness
 from isr_theory.engines import certified, montecarlo, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 
 X = sympy.symbols("x", positive=True)
 HERE = Witness.at(x=Fraction(1, 3))
@@ -28,6 +28,11 @@ def test_symbolic_equality():
     # Equal as functions, but `expand` alone cannot see it: no verdict rather than a wrong one.
     stuck = symbolic.equal(sympy.sin(X) ** 2 + sympy.cos(X) ** 2, 1, reduce=sympy.expand)
     assert stuck.outcome is UNDECIDED
+
+
+def test_a_tiny_positive_number_is_not_a_counterexample():
+    assert symbolic.positive(sympy.exp(-100) * X).outcome is HOLDS
+    assert symbolic.positive(X - X).outcome is FAILS
 
 
 def test_symbolic_sign_limit_and_comparison():
@@ -87,6 +92,30 @@ def test_derivatives_are_enclosed():
             assert value.overlaps(truth * 3**order)
             assert value.rad() < 1e-40
         assert certified.derivatives(lambda x: Ball.number(5), Ball.number(1), 2)[1].is_zero()
+
+
+def test_what_a_division_made_unknown_is_not_zero():
+    with certified.precision():
+        # x e^x / x = e^x, but the quotient of series that vanish at 0 has lost its last term.
+        values = certified.derivatives(lambda x: x * Jet.exp(x) / x, Ball.number(0), 2)
+    assert values[0].overlaps(flint.arb(1))
+    assert values[2].is_nan()
+
+
+def test_powers_of_a_zero_ball_do_not_reach_past_their_jump():
+    assert Ball.power(flint.arb(0), flint.arb(2)).is_zero()
+    assert Ball.power(flint.arb(0), flint.arb(-1)).is_nan()
+    assert Ball.power(flint.arb(0), flint.arb(0, 1)).is_nan()
+
+
+def test_nothing_compared_is_not_an_agreement():
+    with pytest.raises(ValueError, match="nothing compared"):
+        certified.agree([], [], witnesses=[])
+
+
+def test_a_conclusion_needs_its_premise():
+    assert given(answer(HOLDS), answer(FAILS)).outcome is FAILS
+    assert given(answer(FAILS), answer(FAILS)).outcome is UNDECIDED
 
 
 def test_roots_are_isolated():
@@ -200,7 +229,9 @@ def test_gradients_and_their_comparison():
     slope = neural.gradient(lambda v: (v**3).sum(), at)
     assert neural.close(slope, [3, 12], witness=HERE).outcome is HOLDS
     assert neural.close(slope, [3, 12.001], witness=HERE).outcome is FAILS
-    assert neural.close([float("nan")], [0], witness=HERE).outcome is FAILS
+    for odd in ("nan", "inf"):
+        assert neural.close([float(odd)], [0], witness=HERE).outcome is UNDECIDED
+        assert neural.close([1, 2], [float(odd), 7], witness=HERE).outcome is UNDECIDED
     assert neural.hessian(lambda v: (v**3).sum(), at)[1, 1] == pytest.approx(12)
     assert neural.compare(1, "<", 2, witness=HERE).outcome is HOLDS
     assert neural.compare(2, "<", 1, witness=HERE).outcome is FAILS

@@ -55,6 +55,16 @@ CASES = {
         3,
         "survives: no half",
     ),
+    "a quoted number that breaks": (
+        [
+            (
+                "@AM_GM.wrong(",
+                "@AM_GM.number('x')\ndef _() -> str:\n    return 1 / 0\n\n\n@AM_GM.wrong(",
+            )
+        ],
+        3,
+        "ZeroDivisionError",
+    ),
     "a check that breaks": ([(CHECK_BODY, "return 1 / 0")], 3, "ZeroDivisionError"),
     "a false proof beside a true failure": (
         [

@@ -200,10 +200,18 @@ def _(path: Any) -> Answer:
     """Outcome by outcome: the objective's integrand is p log(p / unnormalised p_gamma)."""
     objective = (1 - GAMMA) * P * sympy.log(P / MU) + GAMMA * P * sympy.log(P / TARGET)
     divergence = P * sympy.log(P / path.density(MU, TARGET, GAMMA, Exact))
-    return symbolic.equal(
-        objective,
-        divergence,
-        reduce=lambda d: sympy.expand(sympy.expand_log(d, force=True)),
+    # The least value, by the definition of D_gamma from Z = E_mu[(p*/mu)^gamma].
+    mass = sympy.symbols("Z", positive=True)
+    renyi = formulas.renyi(mass, GAMMA, Exact)
+    return all_of(
+        [
+            symbolic.equal(
+                objective,
+                divergence,
+                reduce=lambda d: sympy.expand(sympy.expand_log(d, force=True)),
+            ),
+            symbolic.equal(-sympy.log(mass), (1 - GAMMA) * renyi),
+        ]
     )
 
 

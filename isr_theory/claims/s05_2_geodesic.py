@@ -144,7 +144,7 @@ def _(geodesics: Any) -> Answer:
         power=Exact.power,
         sqrt=Exact.sqrt,
         sin=Exact.sin,
-        arccos=lambda _: ANGLE,
+        arccos=_angle,
     )
     (p,) = geodesics.circle([ROOT_MU**2], [ROOT_TARGET**2], T, given)
     # x'' = -Theta^2 x for x = sqrt p, written without the root.
@@ -160,6 +160,12 @@ def _(geodesics: Any) -> Answer:
             symbolic.equal(total_mass(p), 1, reduce=_by_exponentials),
         ]
     )
+
+
+def _angle(cosine: Any) -> Any:
+    """Name the circle's angle, if its cosine is the sum of sqrt(mu p*): here one outcome of it."""
+    is_overlap = sympy.expand(cosine - ROOT_MU * ROOT_TARGET) == 0
+    return ANGLE if is_overlap else sympy.Symbol("another_angle", positive=True)
 
 
 def total_mass(p: Any) -> Any:

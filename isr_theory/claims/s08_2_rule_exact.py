@@ -64,7 +64,7 @@ T8_3_B_FIX = Draft(
     expect=Verdict.VERIFIED,
     assumes=(MUTUAL_SUPPORT, FINITE_MOMENTS, VALID_RULE),
     uses=("D8.1",),
-    amends=("T8.3.b",),
+    amends=("T8.3.b", "A8.4.b", "LST12.1.gamma"),
     reading="E[w^(2 gamma)] is finite up to gamma = 1, or grows without bound before it ceases to "
     "be; the increase is strict where pi is not mu; the subject is that difference and its root for"
     " mu = Exp(1), pi = Exp(rate), the laws that refute the closed form",

@@ -36,7 +36,7 @@ from isr_theory.claims.batches import (
 )
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.models import fractions
 
 C, STEP = sympy.symbols("c k", positive=True)
@@ -268,7 +268,7 @@ def _(rule: Any) -> Answer:
         ratio = formulas.kish_ess(weights) / 4
         return symbolic.compare(ratio, ">=", sympy.Rational(RHO), witness=LOST)
 
-    return all_of([meets(Fraction(1, 2)), meets(Fraction(returned))])
+    return given(meets(Fraction(1, 2)), meets(Fraction(returned)))
 
 
 @A8_4_B.neural(Scope("the one batch of the witness"))

@@ -83,8 +83,8 @@ A8_4_C = Draft(
     expect=Verdict.REFUTED,
     assumes=(PLAIN_BATCH,),
     uses=("A8.4.a",),
-    reading="the whole function, log-probabilities in and gamma out: a batch of twice the length"
-    " needs no more of its entries",
+    reading="of the whole function, log-probabilities in and gamma out, and literally: as many"
+    " entries decide gamma whatever n is; its own comment says O(n) for the variance",
 )
 
 
@@ -362,8 +362,8 @@ ADV8_3_3 = Draft(
     expect=Verdict.REFUTED,
     assumes=(PLAIN_BATCH,),
     uses=("A8.4.a",),
-    reading="the choice starts from log pi and log mu, as the advantage before it says; twice the"
-    " batch needs no more of its entries",
+    reading="the choice starts from log pi and log mu, as the advantage before it says; literally,"
+    " as many entries decide gamma whatever n is; given the variance it is true",
 )
 
 

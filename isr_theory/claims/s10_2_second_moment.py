@@ -197,7 +197,7 @@ TAB10_1_2_FIX = Draft(
     Scope("every law, term by term: V is strictly convex and V(0) = V(1/2) = 1", whole=True)
 )
 def _(minimiser: Any) -> Answer:
-    """Outcome by outcome V'(s*/2) = 2 K'(s*), V'' > 0, and V is 1 at 0 and at 1/2."""
+    """Outcome by outcome V'(s*/2) = 2 M'(s*), V'' > 0, and V is 1 at 0 and at 1/2."""
     term = A * W ** (2 * GAMMA)
     slope = sympy.diff(term, GAMMA).subs(GAMMA, minimiser(S))
     curvatures = [sympy.diff(A * sympy.exp(2 * GAMMA * x), GAMMA, 2) for x in (D, -D)]

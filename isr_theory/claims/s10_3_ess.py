@@ -39,8 +39,8 @@ TAB10_1_3 = Draft(
     kind=Kind.INEQUALITY,
     title=Text("ESS decreases in gamma", "ESS(γ) 单调递减"),
     finding=Text(
-        "True for every law, a sample included, not only for log-normal weights.",
-        "对任意分布（包括样本）都成立，不限于对数正态。",
+        "True for every law whose weights are not all equal, not only for log-normal weights.",
+        "对权重不全相等的任意分布都成立，不限于对数正态。",
     ),
     statement=r"\frac{d}{d\gamma}\log\mathrm{ESS}_\gamma "
     r"= 2\bigl(\mathbb{E}_{\nu_\gamma}[\log w] - \mathbb{E}_{\nu_{2\gamma}}[\log w]\bigr) < 0",

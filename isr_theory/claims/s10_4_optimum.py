@@ -221,7 +221,7 @@ T10_1_B = Draft(
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
     uses=("T10.1.a",),
-    reading="Var is read as the word says: the variance of the weights w^gamma",
+    reading="Var as the word says, the variance of w^gamma, not V = E[w^(2 gamma)] of 7.5",
 )
 # pi = N(sqrt 50, 1), so log w has variance 50, and p* = N(1, 1), so Bias = (1 - gamma)^2 / 2.
 SPREAD = 50

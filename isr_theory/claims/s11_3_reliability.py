@@ -17,7 +17,7 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import PARETO
+from isr_theory.claims.assumptions import PARETO, VALID_RULE
 from isr_theory.claims.s11_1_literature import khat_cap
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, symbolic
@@ -47,7 +47,8 @@ T11_1_C = Draft(
     expect=Verdict.REFUTED,
     assumes=(PARETO,),
     uses=("T11.1.a", "D8.1"),
-    reading="reliable is read as in section 8: a population ESS above 0, so E[w^(2 gamma)] finite",
+    reading="reliable in the sense of section 8: a population ESS above 0, E[w^(2 gamma)] finite; "
+    "in the sense of the printed parenthesis, an index below 0.7, it is TAB11.1.3 and true",
 )
 # w = (1/5) e^(4x/5), x standard exponential, has index k = 4/5, so 0.7/k = 7/8.
 HEAVY = ExponentialRate(Fraction(1, 5))
@@ -181,6 +182,7 @@ REM11_2 = Draft(
     r"= [0, \min(\gamma_{\mathrm{ESS}}, 0.7/k)]",
     subject=smaller_cap,
     expect=Verdict.VERIFIED,
+    assumes=(PARETO, VALID_RULE),
     uses=("TAB10.1.3", "TAB11.1.3", "T11.1.c.fix"),
     reading="each constraint alone allows an interval from 0, as ESS and -gamma k fall in gamma",
 )

@@ -38,7 +38,7 @@ from isr_theory.claims.batches import (
 from isr_theory.claims.s08_3_algorithm import PLAIN_BATCH, RHO, C, spread, unbiased_variance
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.models import fractions
 
 GAMMA, D, G = sympy.symbols("gamma d g", positive=True)
@@ -180,7 +180,7 @@ def _outlier_gamma(gamma_of: Any, gamma_min: Fraction | int, m: Arithmetic) -> N
 @GAMMA_SET.symbolic(Scope("the one batch of the witness"))
 def _(gamma_of: Any) -> Answer:
     """Kish's ratio at the gamma in use; with gamma_min = 0 the target is met."""
-    return all_of(
+    unfloored, floored = (
         symbolic.compare(
             _sample_ess(_outlier_gamma(gamma_of, floor, Exact), Exact),
             ">=",
@@ -189,6 +189,7 @@ def _(gamma_of: Any) -> Answer:
         )
         for floor in (0, FLOOR)
     )
+    return given(unfloored, floored)
 
 
 @GAMMA_SET.certified(Scope("the one batch of the witness"))

@@ -150,9 +150,9 @@ LOSS = Draft(
     kind=Kind.ALGORITHM,
     title=Text("What a step on the listing's loss follows", "训练器损失的下降方向"),
     finding=Text(
-        "Minus its gradient is the self-normalised estimate of g_γ: the plain estimate times the"
-        " positive number n/Σw^γ.",
-        "损失的负梯度是 g_γ 的自归一化估计，即普通估计乘以正数 n/Σw^γ。",
+        "Minus its gradient is the self-normalised estimate of g_γ/E[w^γ]: the plain estimate of"
+        " g_γ times the positive number n/Σw^γ.",
+        "损失的负梯度是 g_γ/E[w^γ] 的自归一化估计，即 g_γ 的普通估计乘以正数 n/Σw^γ。",
     ),
     statement=r"-\nabla\mathrm{loss} ="
     r" \frac{\sum_i w_i^\gamma r_i\nabla\log\pi_i}{\sum_i w_i^\gamma}",

@@ -1,7 +1,7 @@
 """Section 13.2: the picture of the family, from SFT at gamma = 0 to RL at gamma = 1.
 
-Each label in the picture is a claim: the two ends, the middle, the variance and the bias along it,
-and the passage from mean-seeking to mode-seeking.
+What the picture labels and can be tested is a claim: the two ends, the middle, the variance, the
+bias at gamma = 1, and the passage from mean-seeking to mode-seeking.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import PI_IN_MU
+from isr_theory.claims.assumptions import PI_IN_MU, UNIT_REWARD
 from isr_theory.claims.enumerated import (
     enumerated_balls,
     enumerated_gradient,
@@ -26,7 +26,7 @@ from isr_theory.claims.enumerated import (
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import RARE_ARM, THREE_ARMS, TWO_ARMS, Finite
+from isr_theory.models import RARE_ARM, THREE_ARMS, TWO_ARMS, Finite, fractions
 
 A, B, P, Q, R, S, T = sympy.symbols("a b p q r s t", positive=True)
 SIGMA2, L = sympy.symbols("sigma2 L", positive=True)
@@ -48,6 +48,7 @@ GEN_SFT = Draft(
     statement=r"g_0 = -\nabla D_{KL}(\mu\|\pi_\theta),\quad r \equiv 1",
     subject=formulas.reshaped_gradient,
     expect=Verdict.VERIFIED,
+    assumes=(UNIT_REWARD,),
     uses=("SPEC2.1", "D4.1"),
 )
 
@@ -96,16 +97,18 @@ GEN_HALF = Draft(
     kind=Kind.IDENTITY,
     title=Text("gamma = 1/2 is a balance", "γ=1/2 为平衡点"),
     finding=Text(
-        "True in a precise sense: for r = 1 it climbs the Bhattacharyya coefficient, which treats "
+        "Sharpened, true: for r = 1 it climbs the Bhattacharyya coefficient, which treats "
         "pi and mu alike.",
-        "有精确含义：r≡1 时它最大化 Bhattacharyya 系数，该系数对 π 与 μ 对称。",
+        "限定含义后成立：r≡1 时它最大化 Bhattacharyya 系数，该系数对 π 与 μ 对称。",
     ),
     statement=r"M_\gamma(\pi\|\mu) = M_{1-\gamma}(\mu\|\pi),\quad "
     r"g_{1/2} = \nabla\, 2\textstyle\sum\sqrt{\mu\pi}",
     subject=formulas.moment,
     expect=Verdict.VERIFIED,
     uses=("T6.2",),
-    reading="'balance' is symmetry under exchange of pi and mu, which singles out gamma = 1/2",
+    assumes=(UNIT_REWARD,),
+    reading="'balance' is sharpened to symmetry under exchange of pi and mu, which singles out "
+    "gamma = 1/2; a balance of seeking or of errors is not claimed",
 )
 
 
@@ -171,42 +174,40 @@ GEN_RL = Draft(
     kind=Kind.IDENTITY,
     title=Text("The end gamma = 1 is reverse KL", "γ=1 端：反向 KL"),
     finding=Text(
-        "False: for r = 1 the gradient at gamma = 1 is zero everywhere; that of the KL is not.",
-        "不成立：r≡1 时 γ=1 的梯度处处为零，而反向 KL 的梯度并非如此。",
+        "False: at pi = p* the reverse KL is at rest, while g_1 goes on to the best outcome.",
+        "不成立：在 π = p* 处反向 KL 已驻定，而 g_1 仍向最优结果移动。",
     ),
     statement=r"g_1 \propto -\nabla D_{KL}(\pi_\theta\|p^*)",
     subject=formulas.reshaped_gradient,
     expect=Verdict.REFUTED,
     uses=("T2.2", "D4.1"),
 )
-FLAT = Witness.at(mu=TWO_ARMS.mu, pi=TWO_ARMS.pi, reward=(1, 1), gamma=1)
+# r = (log 4, 0) and tau = 1 make p* = (4/5, 1/5), an exact law.
+AT_REST = Witness.at(mu="(2/3, 1/3)", pi="(4/5, 1/5)", reward="(log 4, 0)", tau=1, gamma=1)
+BEHAVIOUR, OPTIMUM = fractions("2/3 1/3"), fractions("4/5 1/5")
 
 
 @GEN_RL.symbolic(Scope("the witness"))
 def _(gradient: Any) -> Answer:
-    """Exact: g is 0, while the divergence to the uniform p* has a slope that is not."""
-    mu, pi, reward = TWO_ARMS.numbers(Exact)
-    slope = gradient(mu, pi, reward, sympy.Integer(1), Exact)[0]
-    # d KL(pi || p*) / d logit = pi_1 pi_2 log(pi_1 / pi_2) for the uniform p*, which r = 1 makes.
-    reverse = -pi[0] * pi[1] * sympy.log(pi[0] / pi[1])
-    return symbolic.compare(slope * reverse, ">", 0, witness=FLAT)
+    """Exact algebra at pi = p*, where the divergence has no slope, so g must be 0."""
+    mu, pi = ([Exact.number(x) for x in law] for law in (BEHAVIOUR, OPTIMUM))
+    slope = gradient(mu, pi, [sympy.log(4), sympy.Integer(0)], sympy.Integer(1), Exact)[0]
+    return symbolic.compare(slope, "==", 0, witness=AT_REST)
 
 
 @GEN_RL.neural(Scope("the witness"))
 def _(gradient: Any) -> Answer:
-    """The reverse KL's slope by autograd is not a multiple of the enumerated gradient, 0."""
-    mu, pi, reward = (neural.tensor(row) for row in (TWO_ARMS.mu, TWO_ARMS.pi, TWO_ARMS.reward))
+    """The reverse KL's slope by autograd, which any multiple of g would have to equal."""
+    mu, pi = neural.tensor(BEHAVIOUR), neural.tensor(OPTIMUM)
+    reward = neural.tensor([4, 1]).log()
     slope = neural.torch().stack(list(gradient(mu, pi, reward, neural.tensor(1), Tensor)))
 
     def divergence(z: Any) -> Any:
         policy = neural.torch().softmax(z, -1)
-        return (policy * (policy * 2).log()).sum()
+        return (policy * (policy.log() - reward)).sum()
 
-    reverse = -neural.gradient(divergence, logits(TWO_ARMS))
-    # The best multiple of the gradient: 0 wherever the gradient is 0.
-    norm = (slope * slope).sum()
-    factor = (slope * reverse).sum() / norm if float(norm) > neural.TOLERANCE**2 else 0.0
-    return neural.close(factor * slope, reverse, witness=FLAT)
+    # Up to log Z; a nonzero multiple of a nonzero gradient is not this gradient, which is 0.
+    return neural.close(slope, -neural.gradient(divergence, pi.log()), witness=AT_REST)
 
 
 def variance_rises(at_zero: Any, at_one: Any) -> tuple[Any, str, Any]:
@@ -303,7 +304,9 @@ GEN_MODES = Draft(
     "GEN13.2.6",
     section="13.2",
     kind=Kind.HEURISTIC,
-    title=Text("From mean-seeking to mode-seeking", "从 mean-seeking 到 mode-seeking"),
+    title=Text(
+        "From mean-seeking to mode-seeking, for r = 1", "从 mean-seeking 到 mode-seeking（r≡1）"
+    ),
     finding=Text(
         "False for r = 1: at gamma = 1 a policy with half its mass in the valley does not move.",
         "r≡1 时不成立：γ=1 时一半质量位于谷中的策略原地不动。",
@@ -312,8 +315,9 @@ GEN_MODES = Draft(
     subject=formulas.reshaped_gradient,
     expect=Verdict.REFUTED,
     uses=("ABS.3",),
-    reading="the RL end moves a policy off the modes of mu towards them, were it a hundred times "
-    "slower than SFT does, whose gradient in the logits is mu - pi",
+    reading="of the passage that 9.2 describes, r = 1, where the target is mu: the RL end moves a "
+    "policy off the modes of mu towards them, were it a hundred times slower than SFT does, whose "
+    "gradient in the logits is mu - pi; ABS.3 has the case of a reward, TAB2.3.4 its two ends",
 )
 VALLEY = Finite.of("49/100 1/50 49/100", "1/4 1/2 1/4")
 IN_VALLEY = witness_of(VALLEY, gamma=1)

@@ -16,11 +16,11 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Number, Tensor
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import NONNEGATIVE_REWARD, UNIT_REWARD, VALID_RULE
+from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
+from isr_theory.claims.assumptions import UNIT_REWARD, VALID_RULE
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.engines.montecarlo import Trial
 from isr_theory.models import THREE_ARMS, Finite
 
@@ -228,16 +228,18 @@ SFT_RULE = Draft(
     "TAB13.3.3.b",
     section="13.3",
     kind=Kind.REMARK,
-    title=Text("The paper's rule gives SFT a small gamma", "论文的规则给 SFT 很小的 γ"),
+    title=Text("The row for SFT agrees with the rule of 9.2", "纯 SFT 一行与 9.2 的规则一致"),
     finding=Text(
-        "False: close to mu the rule returns 1, the end at which r = 1 teaches nothing.",
-        "不成立：接近 μ 时规则返回 1，而此端在 r≡1 时学不到任何东西。",
+        "False: 9.2 and 12.1 apply the rule to r = 1, and close to mu it returns 1, not a small "
+        "gamma.",
+        "不成立：9.2 与 12.1 在 r≡1 时使用该规则，而接近 μ 时它返回 1 而非很小的 γ。",
     ),
     statement=r"\gamma^* \le \tfrac12 \text{ on an SFT task}",
     subject=formulas.gamma_lognormal,
     expect=Verdict.REFUTED,
     uses=("T8.3.a", "S9.2.b"),
-    reading="'0 or very small' is recommended while 9.2 and 12.1 apply the rule to SFT as well",
+    reading="the row recommends '0 or very small', at most 1/2 if words mean anything; where r = 1 "
+    "the paper's own 9.2 and 12.1 use gamma*, so the two have to agree",
 )
 CLOSE = Finite.of("3/5 3/10 1/10", "3/10 2/5 3/10")
 RECOMMENDED = Witness.at(mu=CLOSE.mu, pi=CLOSE.pi, reward=1, rho_min=Fraction(3, 10))
@@ -271,26 +273,34 @@ RL_RULE = Draft(
     kind=Kind.REMARK,
     title=Text("For pure RL the ESS constraint decides", "纯 RL：ESS 约束自动决定 γ"),
     finding=Text(
-        "False of the weights that the update uses, w^gamma r: with a rare reward they fall short.",
-        "对更新实际使用的权重 w^γ r 不成立：奖励稀少时达不到目标。",
+        "False of the weights that the update uses, w^gamma r: at gamma* they miss a target that "
+        "gamma = 0 meets.",
+        "对更新实际使用的权重 w^γ r 不成立：γ=0 本可达到的目标，在 γ* 处却达不到。",
     ),
     statement=r"\mathrm{ESS}(w^{\gamma^*} r)/n \ge \rho_{\min}",
     subject=formulas.gamma_lognormal,
     expect=Verdict.REFUTED,
     uses=("T8.3.a", "D4.1"),
-    reading="the constraint is about the weights with which the update is formed",
+    reading="the constraint is about the weights that form the update of Definition 4.1; of w^gamma "
+    "alone it is T8.3.a",
+)
+PREFERRED = Finite.of("1/2 1/2", "1/5 4/5", "1 4")
+AT_PREFERRED = Witness.at(
+    mu=PREFERRED.mu, pi=PREFERRED.pi, reward=PREFERRED.reward, rho_min=Fraction(3, 5)
 )
 RARE_REWARD = Finite.of("1/10 9/10", "1/5 4/5", "1 0")
-AT_RARE = Witness.at(
-    mu=RARE_REWARD.mu, pi=RARE_REWARD.pi, reward=RARE_REWARD.reward, rho_min=Fraction(3, 10)
-)
 
 
-def _used_ess(rule: Any, m: Any, rho_min: Number) -> Number:
-    """ESS/n of w^gamma r at the rule's gamma, from Var(log w) of two outcomes."""
-    mu, pi, reward = RARE_REWARD.numbers(m)
+def _rule_at(rule: Any, m: Any, rho_min: Number) -> Number:
+    """The rule's gamma, from Var(log w) of two outcomes."""
+    mu, pi, _ = PREFERRED.numbers(m)
     gap = m.log(pi[0] / mu[0]) - m.log(pi[1] / mu[1])
-    gamma = rule(mu[0] * mu[1] * gap * gap, rho_min, m)
+    return rule(mu[0] * mu[1] * gap * gap, rho_min, m)
+
+
+def _used_ess(gamma: Number, m: Any) -> Number:
+    """ESS/n of w^gamma r, enumerated."""
+    mu, pi, reward = PREFERRED.numbers(m)
     used = [m.power(b / a, gamma) * r for a, b, r in zip(mu, pi, reward, strict=True)]
     first = sum(a * u for a, u in zip(mu, used, strict=True))
     return first * first / sum(a * u * u for a, u in zip(mu, used, strict=True))
@@ -298,16 +308,35 @@ def _used_ess(rule: Any, m: Any, rho_min: Number) -> Number:
 
 @RL_RULE.symbolic(Scope("the witness"))
 def _(rule: Any) -> Answer:
-    """Exact enumeration over the two outcomes."""
-    rho_min = sympy.Rational(3, 10)
-    return symbolic.compare(_used_ess(rule, Exact, rho_min), ">=", rho_min, witness=AT_RARE)
+    """Exact enumeration: gamma = 0 meets the target, and the rule's gamma does not."""
+    rho_min = sympy.Rational(3, 5)
+    unweighted = _used_ess(sympy.Integer(0), Exact)
+    chosen = _used_ess(_rule_at(rule, Exact, rho_min), Exact)
+    return given(
+        symbolic.compare(unweighted, ">=", rho_min, witness=AT_PREFERRED),
+        symbolic.compare(chosen, ">=", rho_min, witness=AT_PREFERRED),
+    )
 
 
 @RL_RULE.certified(Scope("the witness"))
 def _(rule: Any) -> Answer:
     """The same enumeration in balls."""
-    rho_min = Ball.number("3/10")
-    return certified.compare(_used_ess(rule, Ball, rho_min), ">=", rho_min, witness=AT_RARE)
+    rho_min = Ball.number("3/5")
+    unweighted = _used_ess(flint.arb(0), Ball)
+    chosen = _used_ess(_rule_at(rule, Ball, rho_min), Ball)
+    return given(
+        certified.compare(unweighted, ">=", rho_min, witness=AT_PREFERRED),
+        certified.compare(chosen, ">=", rho_min, witness=AT_PREFERRED),
+    )
+
+
+ZERO_ONE_REWARD = Assumption(
+    "zero_one_reward",
+    Text("r is 0 or 1, and 1 somewhere.", "r 只取 0 或 1，且不恒为 0。"),
+    lambda law: set(law.reward) <= {0, 1} and max(law.reward) == 1,
+    examples=(RARE_REWARD, Finite.of("1/2 1/2", "9/10 1/10")),
+    violations=(THREE_ARMS, PREFERRED),
+)
 
 
 def rewarded_ess(share: Number, ess_given_reward: Number) -> Number:
@@ -328,7 +357,7 @@ RL_FIX = Draft(
     statement=r"\mathrm{ESS}(w^\gamma \mathbf 1_A)/n = \mu(A)\,\mathrm{ESS}_A(w^\gamma)/n_A",
     subject=rewarded_ess,
     expect=Verdict.VERIFIED,
-    assumes=(NONNEGATIVE_REWARD,),
+    assumes=(ZERO_ONE_REWARD,),
     uses=("D8.1",),
     amends=("TAB13.3.4",),
 )

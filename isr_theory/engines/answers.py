@@ -12,6 +12,13 @@ ORDER = (Strength.PROOF, Strength.AGREEMENT, Strength.STATISTICAL, Strength.EMPI
 WORST = (Outcome.ERROR, Outcome.FAILS, Outcome.VACUOUS, Outcome.SKIPPED, Outcome.UNDECIDED)
 
 
+def given(premise: Answer, conclusion: Answer) -> Answer:
+    """Return the conclusion where its premise holds; where it does not, nothing follows."""
+    if premise.outcome is Outcome.HOLDS:
+        return conclusion
+    return Answer(Outcome.UNDECIDED, conclusion.strength, detail="the premise does not hold")
+
+
 def all_of(answers: Iterable[Answer]) -> Answer:
     """Return HOLDS only if every part holds, at the weakest part's strength.
 

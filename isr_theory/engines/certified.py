@@ -50,8 +50,11 @@ def digits(value: Ball, count: int = 12) -> str:
 def agree(left: Sequence[Ball], right: Sequence[Ball], *, witnesses: Sequence[Witness]) -> Answer:
     """Say whether pairs of balls overlap while being narrower than 1e-30: AGREEMENT, not proof.
 
-    Disjoint balls are a FAILS at the witness of that pair.
+    Disjoint balls are a FAILS at the witness of that pair. Raises ValueError for no pairs, since
+    nothing compared is not a pass.
     """
+    if not left:
+        raise ValueError("agree() needs at least one pair: nothing compared is not a pass")
     wide = False
     for a, b, witness in zip(map(flint.arb, left), map(flint.arb, right), witnesses, strict=True):
         if not a.overlaps(b):
@@ -133,7 +136,8 @@ def derivatives(function: Callable[[Any], Any], at: Ball, order: int) -> list[Ba
         values = []
         for k in range(order + 1):
             factorial *= max(k, 1)
-            values.append(series[k] * factorial)
+            # A division may have lowered the precision: what lies past it is unknown, not 0.
+            values.append(series[k] * factorial if k < series.prec else flint.arb.nan())
         return values
     finally:
         flint.ctx.cap = previous
@@ -169,7 +173,8 @@ def gaussian_expectation(
 ) -> Ball:
     """Enclose E[f(z)], z standard normal, where |f(z)| <= constant e^(growth |z|).
 
-    The integral over [-R, R] is rigorous quadrature, `function` taking a complex ball. Beyond R =
+    `function` takes a complex ball and must be entire: exponentials and polynomials, no root or
+    logarithm of z. The integral over [-R, R] is rigorous quadrature. Beyond R =
     max(40, 4 growth), growth |z| - z^2/2 <= -z^2/4, so what is left is at most
     2 constant (2/R) e^(-R^2/4) / sqrt(2 pi), which is added as a radius.
     """

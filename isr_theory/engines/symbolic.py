@@ -88,7 +88,7 @@ def positive(
     symbols = sorted(expression.free_symbols, key=str)
     for point in points or _generic_points(symbols):
         value = _value(expression, point)
-        if value <= NOISE:
+        if value < -NOISE or value == 0:
             shows = f"{_show(value)} is not positive"
             return Answer(Outcome.FAILS, Strength.PROOF, _witness(point, witness, shows))
     for form in (expression, sympy.factor(expression), sympy.simplify(expression)):
