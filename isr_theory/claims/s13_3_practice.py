@@ -281,7 +281,7 @@ RL_RULE = Draft(
     subject=formulas.gamma_lognormal,
     expect=Verdict.REFUTED,
     uses=("T8.3.a", "D4.1"),
-    reading="the constraint is about the weights that form the update of Definition 4.1; of w^gamma "
+    reading="the constraint is on the weights that form the update of Definition 4.1; of w^gamma "
     "alone it is T8.3.a",
 )
 PREFERRED = Finite.of("1/2 1/2", "1/5 4/5", "1 4")
