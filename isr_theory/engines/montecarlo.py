@@ -70,11 +70,18 @@ def _interval(value: Interval | float) -> Interval:
     return value if isinstance(value, Interval) else Interval(value, value)
 
 
+def half_width(width: float, n: int, alpha: float) -> float:
+    """Return Hoeffding's half-width, width sqrt(log(2/alpha) / (2n)), for n values in a range.
+
+    P(|mean of n - E| > half-width) <= alpha, for independent values in an interval `width` wide.
+    """
+    return width * math.sqrt(math.log(2 / alpha) / (2 * n))
+
+
 def sample_size(width: float, resolution: float, alpha: float) -> int:
     """Return the n that makes Hoeffding's interval `resolution` wide for a range `width`.
 
-    Half-width width sqrt(log(2/alpha) / (2n)) <= resolution/2, so n = 2 width^2 log(2/alpha) /
-    resolution^2, rounded up.
+    Twice the half-width is `resolution` at n = 2 width^2 log(2/alpha) / resolution^2; rounded up.
     """
     return math.ceil(2 * width**2 * math.log(2 / alpha) / resolution**2)
 
@@ -108,8 +115,8 @@ class Trial:
         """Return an interval for E[draw], whose values lie in [low, high].
 
         `resolution` is the interval's width, by default the check's. Raises ValueError where a
-        value leaves its bounds, where more than `looks` labels are asked for, or where n would
-        pass 50 million.
+        value leaves its bounds, where the bounds leave no more than rounding to sample, where more
+        than `looks` labels are asked for, or where n would pass 50 million.
         """
         self._asked.add(label)
         if len(self._asked) > self.looks:
@@ -117,6 +124,9 @@ class Trial:
         if label in self._kept:
             return self._kept[label]
         width = high - low
+        # An interval as narrow as rounding would let rounding decide.
+        if not width > 1e-9 * max(1.0, abs(low), abs(high)):
+            raise ValueError(f"{label!r} does not vary: its bounds are [{low}, {high}]")
         alpha = self.alpha / self.looks
         n = sample_size(width, resolution or self.resolution, alpha)
         if n > MAX_SAMPLES:
@@ -130,7 +140,7 @@ class Trial:
             if values.min() < low - slack or values.max() > high + slack:
                 raise ValueError(f"{label!r} left its bounds [{low}, {high}]")
             total += float(values.sum())
-        half = width * math.sqrt(math.log(2 / alpha) / (2 * n))
+        half = half_width(width, n, alpha)
         self._kept[label] = Interval(total / n - half, total / n + half)
         return self._kept[label]
 
