@@ -16,7 +16,7 @@ import time
 
 from isr_theory.claim import Route
 from isr_theory.claims import ledger
-from isr_theory.runner import Options, judge
+from isr_theory.judge import Options, judge
 
 VERIFY = [sys.executable, "-m", "isr_theory.verify"]
 COMMANDS = {

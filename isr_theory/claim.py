@@ -203,18 +203,41 @@ class Assumption:
     """A condition that a claim needs: its words, a predicate over models, and instances.
 
     `examples` must satisfy the predicate (at least one, or the claim is vacuous) and `violations`
-    must not.
+    must not. `draw` makes further models that satisfy it from a numpy random generator.
     """
 
     key: str
     text: Text
     holds: Callable[[Any], bool]
     examples: tuple[Any, ...]
-    violations: tuple[Any, ...] = ()
+    violations: tuple[Any, ...]
+    draw: Callable[[Any], Any]
 
     def satisfiable(self) -> bool:
         """Say whether some example satisfies the predicate."""
         return any(self.holds(example) for example in self.examples)
+
+    def admits(self, instance: Any) -> bool:
+        """Say whether an instance satisfies it, or is of a kind of which it says nothing."""
+        kinds = {type(example) for example in self.examples}
+        return type(instance) not in kinds or self.holds(instance)
+
+
+@dataclass(frozen=True)
+class Need:
+    """Why a claim needs an assumption.
+
+    `run` receives the subject and one instance, and tries the statement there: it may not fail
+    where the assumption holds and must fail somewhere where it does not. It returns None for an
+    instance that it does not speak about. `on` are instances besides the assumption's own.
+    Where the statement has no meaning without the assumption, so that nothing can be tried,
+    `run` is None and `why` says so.
+    """
+
+    assumption: str
+    run: Callable[[Any, Any], Answer | None] | None
+    on: tuple[Any, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -230,16 +253,37 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Wrong:
-    """A planted wrong variant of a claim's subject. Some check must fail on it."""
+class Variant:
+    """Something planted in the place of a claim's subject.
+
+    A wrong variant of what is said to hold must make some check fail; a right variant of what is
+    refuted must make the checks that refute it stop failing.
+    """
 
     name: str
     subject: Any
 
 
 @dataclass(frozen=True)
+class Margin:
+    """How far a statement is from failing at one case, and where to look for a failure.
+
+    `run(subject, case, m)` is at least 0 where the statement holds and negative where it fails, in
+    any arithmetic `m`. `spaces` are families of cases, the smallest first.
+    """
+
+    run: Callable[[Any, Any, Any], Any]
+    spaces: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
 class Claim:
-    """One statement, what it needs, what it says and what tries it."""
+    """One statement, what it needs, what it says and what tries it.
+
+    `amends` names refuted statements that this one corrects; `sharpens` names statements of the
+    paper that it makes exact, extends or explains; `source` cites where a statement that is not
+    the paper's comes from, or says that it is new here.
+    """
 
     id: str
     section: str
@@ -251,10 +295,15 @@ class Claim:
     printed_proof: PrintedProof
     subject: Any
     checks: tuple[Check, ...]
-    wrong: tuple[Wrong, ...] = ()
+    wrong: tuple[Variant, ...] = ()
+    right: tuple[Variant, ...] = ()
     assumes: tuple[Assumption, ...] = ()
+    needs: tuple[Need, ...] = ()
+    margin: Margin | None = None
     uses: tuple[str, ...] = ()
     amends: tuple[str, ...] = ()
+    sharpens: tuple[str, ...] = ()
+    source: str = ""
     reading: str = ""
     numbers: tuple[tuple[str, Callable[[], str]], ...] = ()
     single_route: str = ""

@@ -23,19 +23,23 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from isr_theory.claim import (
+    Answer,
     Assumption,
     Check,
     Claim,
     Kind,
+    Margin,
+    Need,
     PrintedProof,
     Route,
     Scope,
     Text,
+    Variant,
     Verdict,
-    Wrong,
 )
 
 F = TypeVar("F", bound=Callable[..., Any])
+Try = TypeVar("Try", bound=Callable[[Any, Any], Answer | None])
 
 
 class Draft:
@@ -56,6 +60,8 @@ class Draft:
         assumes: tuple[Assumption, ...] = (),
         uses: tuple[str, ...] = (),
         amends: tuple[str, ...] = (),
+        sharpens: tuple[str, ...] = (),
+        source: str = "",
         reading: str = "",
         single_route: str = "",
         open_reason: str = "",
@@ -64,7 +70,10 @@ class Draft:
             key: value for key, value in locals().items() if key != "self"
         }
         self._checks: list[Check] = []
-        self._wrong: list[Wrong] = []
+        self._wrong: list[Variant] = []
+        self._right: list[Variant] = []
+        self._needs: list[Need] = []
+        self._margin: Margin | None = None
         self._numbers: list[tuple[str, Callable[[], str]]] = []
 
     def _add(
@@ -103,14 +112,57 @@ class Draft:
         """Plant a wrong variant: the decorated function replaces the subject."""
 
         def decorate(subject: F) -> F:
-            self._wrong.append(Wrong(name, subject))
+            self.wrong_value(name, subject)
             return subject
 
         return decorate
 
     def wrong_value(self, name: str, subject: Any) -> None:
         """Plant a wrong variant whose subject is not a function written here."""
-        self._wrong.append(Wrong(name, subject))
+        self._wrong.append(Variant(name, subject))
+
+    def right(self, name: str) -> Callable[[F], F]:
+        """Plant what would be right in the place of a refuted subject."""
+
+        def decorate(subject: F) -> F:
+            self.right_value(name, subject)
+            return subject
+
+        return decorate
+
+    def right_value(self, name: str, subject: Any) -> None:
+        """Plant a right variant whose subject is not a function written here."""
+        self._right.append(Variant(name, subject))
+
+    def without(self, assumption: Assumption, *, on: tuple[Any, ...] = ()) -> Callable[[Try], Try]:
+        """Show that an assumption is needed: try the statement on one of its instances.
+
+        The decorated function receives the subject and an instance, in exact or ball arithmetic.
+        It may not fail on the examples and what `draw` makes, and must fail on some violation;
+        `on` are instances besides the assumption's own, of either sort.
+        """
+
+        def decorate(run: Try) -> Try:
+            self._needs.append(Need(assumption.key, run, on))
+            return run
+
+        return decorate
+
+    def meaningless_without(self, assumption: Assumption, why: str) -> None:
+        """Say why nothing can be tried where an assumption does not hold."""
+        self._needs.append(Need(assumption.key, None, why=why))
+
+    def margin(self, *spaces: Any) -> Callable[[F], F]:
+        """Give the margin that `verify search` minimises over some spaces, the smallest first.
+
+        The decorated function receives the subject, a case and an arithmetic.
+        """
+
+        def decorate(run: F) -> F:
+            self._margin = Margin(run, spaces)
+            return run
+
+        return decorate
 
     def number(self, name: str) -> Callable[[Callable[[], str]], Callable[[], str]]:
         """Name a value that prose may quote; the function returns its digits as text."""
@@ -126,10 +178,17 @@ class Draft:
         names = [(check.route, check.name) for check in self._checks]
         if len(set(names)) != len(names):
             raise ValueError(f"{self._fields['id']}: two checks of one route share a name")
+        known = {assumption.key for assumption in self._fields["assumes"]}
+        needed = [need.assumption for need in self._needs]
+        if not set(needed) <= known or len(set(needed)) != len(needed):
+            raise ValueError(f"{self._fields['id']}: needs {needed} of what it assumes, {known}")
         return Claim(
             **self._fields,
             checks=tuple(self._checks),
             wrong=tuple(self._wrong),
+            right=tuple(self._right),
+            needs=tuple(self._needs),
+            margin=self._margin,
             numbers=tuple(self._numbers),
         )
 

@@ -22,6 +22,12 @@ from isr_theory.arithmetic import Arithmetic, Number
 Array = NDArray[np.float64]
 
 
+def drawn_fraction(rng: np.random.Generator, low: str, high: str) -> Fraction:
+    """Draw a fraction with a small denominator, strictly between two others."""
+    ends = Fraction(low), Fraction(high)
+    return ends[0] + (ends[1] - ends[0]) * Fraction(int(rng.integers(1, 12)), 12)
+
+
 class BoundedStatistic(NamedTuple):
     """A sampler of values in [low, high]: what a `Trial` can estimate the mean of."""
 
@@ -48,6 +54,20 @@ class Finite:
         """Build from text; an empty reward is the constant 1."""
         law = fractions(mu)
         return cls(law, fractions(pi), fractions(reward) or tuple(Fraction(1) for _ in law))
+
+    @classmethod
+    def drawn(cls, rng: np.random.Generator) -> Finite:
+        """Draw two to four outcomes: mu and pi positive and different, small rewards above 0."""
+        arms = int(rng.integers(2, 5))
+
+        def law() -> tuple[Fraction, ...]:
+            masses = [int(x) for x in rng.integers(1, 10, arms)]
+            return tuple(Fraction(mass, sum(masses)) for mass in masses)
+
+        mu = pi = law()
+        while pi == mu:
+            pi = law()
+        return cls(mu, pi, tuple(Fraction(int(x)) for x in rng.integers(1, 6, arms)))
 
     def numbers(self, m: Arithmetic) -> tuple[list[Number], list[Number], list[Number]]:
         """Return mu, pi and the reward in an arithmetic."""

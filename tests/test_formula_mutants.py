@@ -14,17 +14,18 @@ from pathlib import Path
 
 import pytest
 
-from isr_theory import formulas, runner
+from isr_theory import formulas
 from isr_theory.claim import Finding, Outcome, Route
 from isr_theory.claims import ledger
 from isr_theory.combine import combine
+from isr_theory.judge import Judge, Options
 
 SOURCE = Path(formulas.__file__).read_text(encoding="utf-8")
 TREE = ast.parse(SOURCE)
 SWAPS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 CALLS = {"exp": "log", "log": "exp", "sqrt": "exp", "sin": "exp", "minimum": "power"}
 # Sampling has a resolution, so it may miss a small change; the other routes may not.
-WITHOUT_SAMPLING = runner.Options(routes=frozenset(Route) - {Route.SAMPLED})
+WITHOUT_SAMPLING = Options(routes=frozenset(Route) - {Route.SAMPLED})
 FUNCTIONS = [node for node in TREE.body if isinstance(node, ast.FunctionDef)]
 
 
@@ -98,7 +99,7 @@ def judges():
     for claim in ledger():
         if claim.wrong:
             for name in _parts(claim.subject):
-                by_name.setdefault(name, []).append(runner._Judge(claim, WITHOUT_SAMPLING))
+                by_name.setdefault(name, []).append(Judge(claim, WITHOUT_SAMPLING))
     return by_name
 
 

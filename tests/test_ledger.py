@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from isr_theory.claim import PrintedProof, Route, Verdict
@@ -75,6 +76,14 @@ def test_references_exist(claim):
     assert claim.id not in claim.uses
     for amended in claim.amends:
         assert BY_ID[amended].expect is Verdict.REFUTED
+    assert set(claim.sharpens) <= set(BY_ID)
+
+
+@each(lambda claim: claim.section == "beyond")
+def test_what_goes_past_the_paper_says_where_it_comes_from(claim):
+    assert claim.source
+    assert claim.amends or claim.sharpens
+    assert claim.printed_proof is PrintedProof.NONE
 
 
 @each()
@@ -122,6 +131,21 @@ def test_assumptions_tell_their_instances_apart(claim):
         assert not any(assumption.holds(violation) for violation in assumption.violations)
         assert assumption.examples
         assert assumption.violations
+        rng = np.random.default_rng(0)
+        assert all(assumption.holds(assumption.draw(rng)) for _ in range(100))
+
+
+@each(lambda claim: claim.expect in STANDS)
+def test_every_assumption_of_what_holds_is_accounted_for(claim):
+    assert {need.assumption for need in claim.needs} == {a.key for a in claim.assumes}
+    for need in claim.needs:
+        assert (need.run is None) == bool(need.why)
+
+
+@each(lambda claim: claim.expect is Verdict.REFUTED)
+def test_what_is_refuted_has_something_right_in_its_place(claim):
+    assert claim.right
+    assert not claim.needs
 
 
 def test_all_sampled_checks_together_alarm_falsely_at_most_once_in_a_million():

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from isr_theory import verify
+from isr_theory.engines import neural
 
 EXAMPLE = (Path(__file__).parent.parent / "docs" / "own_claims.py").read_text(encoding="utf-8")
 
@@ -88,10 +89,40 @@ def test_tampering_is_named(tmp_path, capsys, name):
     assert words in out
 
 
+SWAPPED_KL = """
+from dataclasses import replace
+from isr_theory import formulas
+from isr_theory.claims.s07_1_bias import CLAIMS as PRINTED
+
+
+def swapped(mu, target, gamma, m):
+    log_z = m.log(formulas.moment(mu, target, gamma, m))
+    return (1 - gamma) * formulas.kl({first}, {second}, m) + log_z
+
+
+CLAIMS = tuple(replace(c, subject=swapped) for c in PRINTED if c.subject is formulas.bias)
+"""
+
+
+def test_a_kl_in_the_other_direction_is_named(tmp_path, capsys):
+    right = SWAPPED_KL.format(first="target", second="mu")
+    assert run(tmp_path, capsys, right)[0] == 0
+    code, out = run(tmp_path, capsys, SWAPPED_KL.format(first="mu", second="target"))
+    assert code == 1
+    assert "[expected VERIFIED]" in out
+
+
 def test_a_missing_engine_leaves_the_run_incomplete(tmp_path, capsys):
     code, out = run(tmp_path, capsys, EXAMPLE, "--route", "certified")
     assert code == 4
     assert "incomplete: not asked for" in out
+
+
+def test_an_engine_taken_away_leaves_the_run_incomplete(monkeypatch, capsys):
+    monkeypatch.setattr(neural, "available", lambda: False)
+    code = verify.main(["LST12.1.freeze", "--jobs", "1"])
+    assert code == 4
+    assert "incomplete: torch is not installed" in capsys.readouterr().out
 
 
 def test_an_assumption_that_nothing_satisfies_is_vacuous(tmp_path, capsys):
@@ -100,9 +131,83 @@ def test_an_assumption_that_nothing_satisfies_is_vacuous(tmp_path, capsys):
         (
             "expect=Verdict.VERIFIED,",
             "expect=Verdict.VERIFIED,\n    assumes=(Assumption('none', Text('', ''), "
-            "lambda x: False, examples=(1, 2)),),",
+            "lambda x: False, examples=(1, 2), violations=(), draw=lambda rng: 1),),",
         ),
     )
     code, out = run(tmp_path, capsys, text)
     assert code == 3
     assert "vacuous: no example satisfies the assumption 'none'" in out
+
+
+ASSUMING = """    expect=Verdict.VERIFIED,
+    assumes=(Assumption("positive", Text("", ""), lambda p: p > 0, (1, 2), (-4,), draw),),
+"""
+DRAW = "def draw(rng: Any) -> int:\n    return int(rng.integers(1, 9))\n\n\n"
+TRIED = """
+@AM_GM.without(AM_GM._fields["assumes"][0])
+def _(gap: Any, a: Any) -> Answer:
+    {body}
+
+
+@AM_GM.wrong("no half")"""
+HELD = "return symbolic.compare(gap(sympy.Integer(a), 0, Exact), '>', 0, witness=Witness.at(a=a))"
+NEEDS = {
+    "an assumption that is needed": ((HELD,), 0, "MEANS.1            VERIFIED"),
+    "an assumption of which nothing is shown": ((), 3, "nothing shows that it is needed"),
+    "an assumption that is not needed": (
+        (HELD.replace("gap(sympy.Integer(a)", "gap(sympy.Integer(a) ** 2"),),
+        3,
+        "the statement does not fail without it",
+    ),
+    "a statement that fails within its assumption": (
+        (HELD.replace("'>', 0", "'>', 1"),),
+        3,
+        "the statement fails within it",
+    ),
+    "a trial that never holds": (
+        ("return symbolic.compare(a, '<', 0, witness=Witness.at(a=a)) if a < 0 else None",),
+        3,
+        "was not seen to hold",
+    ),
+    "a trial that breaks": (("return 1 / 0",), 3, "ZeroDivisionError"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDS)
+def test_an_assumption_must_be_needed(tmp_path, capsys, name):
+    bodies, code, words = NEEDS[name]
+    text = edited(
+        ("import Answer, Kind", "import Answer, Assumption, Kind"),
+        (
+            "def gap(",
+            "def draw(rng: Any) -> int:\n    return int(rng.integers(1, 9))\n\n\ndef gap(",
+        ),
+        ("    expect=Verdict.VERIFIED,\n", ASSUMING),
+        *(('@AM_GM.wrong("no half")', TRIED.format(body=body).lstrip()) for body in bodies),
+    )
+    found, out = run(tmp_path, capsys, text)
+    assert found == code
+    assert words in out
+
+
+RIGHT = """
+@HM_GM.right("{name}")
+def _(a: Any, b: Any, m: Any) -> Any:
+    return {formula}
+
+
+CLAIMS = frozen"""
+
+
+@pytest.mark.parametrize(
+    ("formula", "code", "words"),
+    [
+        ("(a + b) / 2 - m.sqrt(a * b)", 0, "as expected"),
+        ("2 * a * b / (a + b) - m.sqrt(a * b)", 3, "fails on every right variant too: Balls"),
+    ],
+)
+def test_a_refuting_check_must_be_able_to_stop(tmp_path, capsys, formula, code, words):
+    right = RIGHT.format(name="AM for HM", formula=formula).lstrip()
+    found, out = run(tmp_path, capsys, edited(("CLAIMS = frozen", right)))
+    assert found == code
+    assert words in out

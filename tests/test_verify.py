@@ -13,9 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from isr_theory import runner, verify
+from isr_theory import verify
 from isr_theory.claim import Route, Verdict
 from isr_theory.claims import ledger
+from isr_theory.judge import Options, judge
 from isr_theory.report import document, markdown
 
 ROOT = Path(__file__).parent.parent
@@ -54,6 +55,7 @@ USAGE = [
     (["all", "--ledger", "missing.py"], "not a Python file"),
     (["T8.2", "--json", "/no/such/folder/run.json"], "No such file or directory"),
     (["T8.2", "--json", "/"], "is a directory"),
+    (["T8.2", "--json", os.devnull], "is not a regular file"),
 ]
 
 
@@ -101,6 +103,20 @@ def test_json_holds_the_whole_run(capsys, tmp_path):
         assert {"route", "outcome", "strength", "scope", "witness"} <= set(finding)
     assert written["summary"]["verdicts"] == {"VERIFIED": 1}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_only_files_are_replaced(tmp_path):
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    file.write_text("before", encoding="utf-8")
+    link.symlink_to(file)
+    with pytest.raises(OSError, match="not a regular file"):
+        document.write(pipe, "after")
+    document.write(link, "after")
+    assert pipe.is_fifo()
+    assert link.is_symlink()
+    assert file.read_text(encoding="utf-8") == "after"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "link", "pipe"]
 
 
 def test_seed_and_jobs_and_selection_do_not_change_findings(capsys, tmp_path):
@@ -243,7 +259,7 @@ def test_a_changed_document_is_told_apart():
 
 def test_any_other_expectation_turns_the_exit_code():
     (claim,) = verify.select(ledger(), ["T8.2"])
-    result = runner.judge(claim, runner.Options())
+    result = judge(claim, Options())
     assert verify.exit_code([result], [], False) == 0
     for other in set(Verdict) - {claim.expect}:
         assert verify.exit_code([dataclasses.replace(result, expect=other)], [], False) == 1
@@ -251,8 +267,8 @@ def test_any_other_expectation_turns_the_exit_code():
 
 def test_the_gravest_exit_code_applies():
     (claim,) = verify.select(ledger(), ["T8.2"])
-    options = runner.Options(routes=frozenset({Route.CERTIFIED}))
-    partial = runner.judge(claim, options)
+    options = Options(routes=frozenset({Route.CERTIFIED}))
+    partial = judge(claim, options)
     assert verify.exit_code([partial], [], False) == 4
     assert verify.exit_code([partial], [], True) == 1
     assert verify.exit_code([partial], ["T9.9"], True) == 3

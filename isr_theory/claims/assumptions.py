@@ -5,9 +5,11 @@ An assumption that no model satisfies would make a claim vacuous; the runner che
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+
+import numpy as np
 
 from isr_theory.claim import Assumption, Text
 from isr_theory.models import (
@@ -20,6 +22,7 @@ from isr_theory.models import (
     Finite,
     GaussianShift,
     ParetoTail,
+    drawn_fraction,
 )
 
 
@@ -29,6 +32,26 @@ class Rule:
 
     sigma2: Fraction
     rho_min: Fraction
+
+
+def _with_zeros(rng: np.random.Generator) -> Finite:
+    """Draw a law whose policy may miss an outcome of mu."""
+    law = Finite.drawn(rng)
+    if len(law.mu) == 2 or rng.random() < 0.5:
+        return law
+    left = 1 - law.pi[0]
+    return replace(law, pi=(Fraction(0), *(p / left for p in law.pi[1:])))
+
+
+def _unrewarded(rng: np.random.Generator) -> Finite:
+    """Draw a law whose first outcome earns nothing."""
+    law = Finite.drawn(rng)
+    return replace(law, reward=(Fraction(0), *law.reward[1:]))
+
+
+def _constant_reward(rng: np.random.Generator) -> Finite:
+    law = Finite.drawn(rng)
+    return replace(law, reward=(Fraction(1),) * len(law.mu))
 
 
 def _dominated(law: Any) -> bool:
@@ -47,6 +70,7 @@ PI_IN_MU = Assumption(
     _dominated,
     examples=(TWO_ARMS, THREE_ARMS, LOST_SUPPORT),
     violations=(NEW_SUPPORT,),
+    draw=_with_zeros,
 )
 MUTUAL_SUPPORT = Assumption(
     "mutual_support",
@@ -54,6 +78,7 @@ MUTUAL_SUPPORT = Assumption(
     _mutual,
     examples=(TWO_ARMS, THREE_ARMS),
     violations=(LOST_SUPPORT, NEW_SUPPORT),
+    draw=Finite.drawn,
 )
 POLICIES_DIFFER = Assumption(
     "policies_differ",
@@ -61,6 +86,7 @@ POLICIES_DIFFER = Assumption(
     lambda law: law.mu != law.pi,
     examples=(TWO_ARMS, THREE_ARMS),
     violations=(Finite.of("1/2 1/2", "1/2 1/2"),),
+    draw=Finite.drawn,
 )
 TARGET_DIFFERS = Assumption(
     "target_differs",
@@ -69,6 +95,7 @@ TARGET_DIFFERS = Assumption(
     lambda law: law.mu != law.pi and _dominated(law),
     examples=(TWO_ARMS, THREE_ARMS),
     violations=(Finite.of("1/2 1/2", "1/2 1/2"), NEW_SUPPORT),
+    draw=Finite.drawn,
 )
 NONNEGATIVE_REWARD = Assumption(
     "nonnegative_reward",
@@ -81,6 +108,7 @@ NONNEGATIVE_REWARD = Assumption(
     ),
     examples=(TWO_ARMS, THREE_ARMS, Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "0 2 4")),
     violations=(SIGNED_REWARD,),
+    draw=_unrewarded,
 )
 POSITIVE_REWARD = Assumption(
     "positive_reward",
@@ -88,6 +116,7 @@ POSITIVE_REWARD = Assumption(
     lambda law: min(law.reward) > 0,
     examples=(TWO_ARMS, THREE_ARMS),
     violations=(SIGNED_REWARD, Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "0 2 4")),
+    draw=Finite.drawn,
 )
 UNIT_REWARD = Assumption(
     "unit_reward",
@@ -95,6 +124,7 @@ UNIT_REWARD = Assumption(
     lambda law: set(law.reward) == {Fraction(1)},
     examples=(TWO_ARMS,),
     violations=(THREE_ARMS,),
+    draw=_constant_reward,
 )
 FINITE_PARTITION = Assumption(
     "finite_partition",
@@ -106,6 +136,7 @@ FINITE_PARTITION = Assumption(
     lambda model: isinstance(model, Finite),
     examples=(THREE_ARMS,),
     violations=("bounded reward on the whole real line",),
+    draw=Finite.drawn,
 )
 LOGNORMAL = Assumption(
     "lognormal",
@@ -113,6 +144,7 @@ LOGNORMAL = Assumption(
     lambda model: isinstance(model, GaussianShift),
     examples=(GaussianShift(Fraction(1)), GaussianShift(Fraction(4), d=2)),
     violations=(ExponentialRate(Fraction(2, 5)), THREE_ARMS),
+    draw=lambda rng: GaussianShift(drawn_fraction(rng, "0", "6"), d=int(rng.integers(1, 4))),
 )
 VALID_RULE = Assumption(
     "valid_rule",
@@ -120,7 +152,13 @@ VALID_RULE = Assumption(
     lambda rule: 0 < rule.rho_min < 1 and rule.sigma2 > 0,
     examples=(Rule(Fraction(4), Fraction(3, 10)),),
     violations=(Rule(Fraction(4), Fraction(1)), Rule(Fraction(0), Fraction(3, 10))),
+    draw=lambda rng: Rule(drawn_fraction(rng, "0", "9"), drawn_fraction(rng, "0", "1")),
 )
+NO_RULE = (
+    "at Var(log w) = 0 the rule divides by 0, and at rho_min outside (0, 1) its root is not real "
+    "or no gamma is asked for"
+)
+"""Why nothing can be tried where VALID_RULE does not hold."""
 FINITE_MOMENTS = Assumption(
     "finite_moments",
     Text("The moments of w that the statement names are finite.", "所涉及的 w 的各阶矩有限。"),
@@ -128,6 +166,7 @@ FINITE_MOMENTS = Assumption(
     lambda model: not isinstance(model, ExponentialRate) or model.rate > Fraction(1, 2),
     examples=(THREE_ARMS, ExponentialRate(Fraction(3, 5))),
     violations=(ExponentialRate(Fraction(2, 5)),),
+    draw=lambda rng: ExponentialRate(drawn_fraction(rng, "1/2", "1")),
 )
 PARETO = Assumption(
     "pareto",
@@ -135,6 +174,7 @@ PARETO = Assumption(
     lambda model: isinstance(model, ParetoTail) and model.k > 0,
     examples=(ParetoTail(Fraction(1, 2)),),
     violations=(ParetoTail(Fraction(-1)),),
+    draw=lambda rng: ParetoTail(drawn_fraction(rng, "0", "2")),
 )
 BOUNDED_SCORE = Assumption(
     "bounded_score",
@@ -143,6 +183,7 @@ BOUNDED_SCORE = Assumption(
     lambda model: isinstance(model, Finite),
     examples=(TWO_ARMS,),
     violations=(GaussianShift(Fraction(1)),),
+    draw=Finite.drawn,
 )
 INDEPENDENT_REWARD = Assumption(
     "independent_reward",
@@ -151,4 +192,5 @@ INDEPENDENT_REWARD = Assumption(
     lambda cov: cov == 0,
     examples=(Fraction(0),),
     violations=(Fraction(1), Fraction(-1)),
+    draw=lambda rng: Fraction(0),
 )

@@ -19,12 +19,14 @@ import flint
 import numpy as np
 import sympy
 
-from isr_theory.arithmetic import Arithmetic, Number
-from isr_theory.claim import Assumption, Text, Witness
+from isr_theory.arithmetic import Arithmetic, Ball, Number
+from isr_theory.claim import Answer, Assumption, Text, Witness
 from isr_theory.engines import certified
 from isr_theory.engines.montecarlo import Interval, Trial
+from isr_theory.models import Finite, drawn_fraction
 
-SIGMA2, GAMMA, REWARD2, C = sympy.symbols("sigma2 gamma s2 c", positive=True)
+SIGMA2, GAMMA, C = sympy.symbols("sigma2 gamma c", positive=True)
+REWARD2 = sympy.symbols("s2", nonnegative=True)
 
 
 @dataclass(frozen=True)
@@ -52,15 +54,54 @@ class Rewarded:
         )
 
 
+@dataclass(frozen=True)
+class Listed:
+    """log w and R/tau on finitely many outcomes: the case that is never jointly normal."""
+
+    law: Finite
+    rho_min: Fraction
+
+    def numbers(self, m: Arithmetic) -> list[Number]:
+        """Return Var(log w), Cov(log w, R/tau), Var(R/tau) and the target in an arithmetic."""
+        mu, pi, scaled = self.law.numbers(m)
+        level = [m.log(b / a) for a, b in zip(mu, pi, strict=True)]
+
+        def cov(x: list[Number], y: list[Number]) -> Number:
+            mean = sum(a * u for a, u in zip(mu, x, strict=True))
+            return sum(a * (u - mean) * v for a, u, v in zip(mu, x, y, strict=True))
+
+        spreads = [cov(level, level), cov(level, scaled), cov(scaled, scaled)]
+        return [*spreads, m.number(self.rho_min)]
+
+    def witness(self) -> Witness:
+        """Name the laws, the scaled reward and the target."""
+        law = self.law
+        return Witness.at(mu=law.mu, pi=law.pi, scaled_reward=law.reward, rho_min=self.rho_min)
+
+
+def _drawn(rng: np.random.Generator) -> Rewarded:
+    """Draw an achievable covariance and a target that gamma = 0 meets with room."""
+    sigma2, reward2 = drawn_fraction(rng, "0", "6"), drawn_fraction(rng, "0", "1")
+    cov = drawn_fraction(rng, "-1", "1") * min(sigma2, reward2)
+    return Rewarded(sigma2, cov, reward2, drawn_fraction(rng, "0", "1/3"))
+
+
 JOINTLY_NORMAL = Assumption(
     "jointly_normal",
     Text(
         "Under mu, log w and R/tau are jointly normal, and log w is not constant.",
         "在 μ 下 log w 与 R/τ 联合正态，且 log w 非常数。",
     ),
-    lambda case: case.sigma2 > 0 and case.cov**2 <= case.sigma2 * case.reward2,
+    lambda case: (
+        isinstance(case, Rewarded) and case.sigma2 > 0 and case.cov**2 <= case.sigma2 * case.reward2
+    ),
     examples=(Rewarded.of("4", "-1", "1", "3/10"), Rewarded.of("4", "-2", "1", "3/10")),
-    violations=(Rewarded.of("4", "3", "1", "3/10"), Rewarded.of("0", "0", "1", "3/10")),
+    violations=(
+        Rewarded.of("4", "3", "1", "3/10"),
+        Rewarded.of("0", "0", "1", "3/10"),
+        Listed(Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "1 0 1/2"), Fraction(3, 5)),
+    ),
+    draw=_drawn,
 )
 ROOM = Assumption(
     "room",
@@ -71,6 +112,7 @@ ROOM = Assumption(
     lambda case: math.exp(-case.reward2) > case.rho_min > 0,
     examples=(Rewarded.of("4", "0", "1", "3/10"),),
     violations=(Rewarded.of("4", "0", "2", "3/10"),),
+    draw=_drawn,
 )
 
 
@@ -121,6 +163,34 @@ def enclosed_ess(weight: Loads) -> Any:
         for k in (1, 2)
     )
     return once * once / twice
+
+
+def ess_at(case: Rewarded | Listed, gamma: Any, power: Any) -> Any:
+    """Enclose ESS/n of w^gamma e^(power R/tau); nan where there is no such law or no such gamma."""
+    if isinstance(case, Listed):
+        mu, pi, scaled = case.law.numbers(Ball)
+        weights = [
+            Ball.power(b / a, gamma) * Ball.exp(power * r)
+            for a, b, r in zip(mu, pi, scaled, strict=True)
+        ]
+        first = sum(a * u for a, u in zip(mu, weights, strict=True))
+        return first * first / sum(a * u * u for a, u in zip(mu, weights, strict=True))
+    sigma2, cov, reward2, _ = case.numbers(Ball)
+    weight = loads(gamma, sigma2, power * cov, power * power * reward2, Ball)
+    if not all(load.is_finite() for load in weight):
+        return flint.arb.nan()
+    return enclosed_ess(weight)
+
+
+def is_largest(gamma: Any, ess: Any, rho_min: Any, witness: Witness) -> Answer:
+    """Try whether gamma is the largest in [0, 1] whose ESS/n, given at it, is at least rho_min.
+
+    ESS/n moves continuously with gamma, so at the largest gamma it is rho_min, or more where that
+    gamma is 1.
+    """
+    if gamma == 1:
+        return certified.compare(ess, ">=", rho_min, witness=witness)
+    return certified.agree([ess], [rho_min], witnesses=[witness])
 
 
 def drawn_ess(trial: Trial, weight: Loads, *, resolution: float) -> Interval:

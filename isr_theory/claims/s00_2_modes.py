@@ -14,11 +14,11 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Jet, Real, Tensor
-from isr_theory.claim import Answer, Kind, Outcome, Scope, Text, Verdict, Witness
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import POSITIVE_REWARD
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite
 
 GAP, GAMMA, P = sympy.symbols("gap gamma p", positive=True)
@@ -81,21 +81,19 @@ def _(objective: Any) -> Answer:
     mu = [sympy.Rational(1, 3)] * 3
     policy = formulas.normalised([sympy.exp(U), sympy.Integer(1), sympy.exp(-U)])
     along = objective(mu, policy, TWO_MODES, GAMMA, Exact)
-    bend = (32 * GAMMA - 22) / 3
+    bend = sympy.simplify(sympy.diff(along, U, 2).subs(U, 0) / GAMMA)
     # The bend over gamma is linear in gamma, so two ends decide its sign, gamma -> 0 included.
     local = all_of(
         [
             symbolic.equal(policy[0].subs(U, sympy.log(27)), sympy.Rational(str(FAR[0]))),
             symbolic.equal(sympy.diff(along, U).subs(U, 0), 0),
-            symbolic.equal(sympy.diff(along, U, 2).subs(U, 0) / GAMMA, bend),
+            symbolic.equal(sympy.diff(bend, GAMMA, 2), 0),
             symbolic.positive(-bend.subs(GAMMA, 0)),
             symbolic.positive(-bend.subs(GAMMA, sympy.Rational(2, 3))),
         ]
     )
-    if local.outcome is not Outcome.HOLDS:
-        return local
     mean, far = at_mean_and_far(objective, Exact)
-    return symbolic.compare(mean, ">=", far, witness=JUMP)
+    return given(local, symbolic.compare(mean, ">=", far, witness=JUMP))
 
 
 @ABS_3.certified(Scope("the witness"))
@@ -110,10 +108,8 @@ def _(objective: Any) -> Answer:
     local = certified.sign_on(
         bend, (0, Fraction(2, 3)), positive=False, witness=lambda x: Witness.at(gamma=x)
     )
-    if local.outcome is not Outcome.HOLDS:
-        return local
     mean, far = at_mean_and_far(objective, Ball)
-    return certified.compare(mean, ">=", far, witness=JUMP)
+    return given(local, certified.compare(mean, ">=", far, witness=JUMP))
 
 
 @ABS_3.neural(Scope("the witness"))
@@ -131,10 +127,13 @@ def _(objective: Any) -> Answer:
 
     ninths = [k / 9 for k in range(1, 7)]
     stays = all_of(neural.compare(bend(g), "<", 0, witness=JUMP) for g in ninths)
-    if stays.outcome is not Outcome.HOLDS:
-        return stays
     far = value(neural.tensor([27]).log(), 2 / 3)
-    return neural.compare(value(neural.tensor([0]), 2 / 3), ">", far, witness=JUMP)
+    return given(stays, neural.compare(value(neural.tensor([0]), 2 / 3), ">", far, witness=JUMP))
+
+
+@ABS_3.right("the objective to first order in gamma, concave in u")
+def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
+    return sum(a * r * (1 + gamma * m.log(b / a)) for a, b, r in zip(mu, pi, reward, strict=True))
 
 
 @ABS_3.number("the objective at the mean, gamma = 2/3")
@@ -247,6 +246,26 @@ def _(policy: Any) -> Answer:
 
     exponents = [Fraction(g) for g in ("0", "1/5", "1/2", "4/5")]
     return all_of(stationary(law, g) for law in (THREE_ARMS, FOUR_ARMS) for g in exponents)
+
+
+@ABS_3_FIX.without(POSITIVE_REWARD)
+def rests_at_half(policy: Any, law: Finite) -> Answer:
+    """Say whether, at gamma = 1/2, g_gamma is 0 at the closed form and that has full support."""
+    # Here r^(1/(1-gamma)) is r^2: rational, and a number for a negative reward too.
+    half = Fraction(1, 2)
+    q = policy(*law.numbers(Exact)[::2], Exact.number(half), Exact)
+    witness = at_law(law, half)
+    mu, _, reward = law.numbers(Ball)
+    weights = [Ball.sqrt(Ball.number(str(p)) / a) for a, p in zip(mu, q, strict=True)]
+    masses = [a * w * r for a, w, r in zip(mu, weights, reward, strict=True)]
+    total = sum(masses, flint.arb(0))
+    slopes = [mass - total * Ball.number(str(p)) for mass, p in zip(masses, q, strict=True)]
+    return all_of(
+        [
+            *(symbolic.compare(p, ">", 0, witness=witness) for p in q),
+            certified.agree(slopes, [flint.arb(0)] * len(q), witnesses=[witness] * len(q)),
+        ]
+    )
 
 
 @ABS_3_FIX.wrong("the reward to the power 1")

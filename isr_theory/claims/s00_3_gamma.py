@@ -17,7 +17,8 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import LOGNORMAL, VALID_RULE
+from isr_theory.claims.assumptions import LOGNORMAL, NO_RULE, VALID_RULE
+from isr_theory.claims.instances import ess, log_variance, named
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -158,6 +159,20 @@ def _(rule: Any, trial: Trial) -> Answer:
             trial.below(ess(gamma * 7 / 6), rho_min, witness=witness),
         ]
     )
+
+
+@ABS_4.without(LOGNORMAL)
+def _(rule: Any, model: Any) -> Answer:
+    rho_min = Ball.number("1/2")
+    gamma = rule(log_variance(model), rho_min, Ball)
+    witness = named(model, rho_min=Fraction(1, 2))
+    # ESS/n never rises in gamma, so the largest gamma is the one at which it meets rho_min, or 1.
+    if gamma == 1:
+        return certified.compare(ess(model, gamma), ">=", rho_min, witness=witness)
+    return certified.agree([ess(model, gamma)], [rho_min], witnesses=[witness])
+
+
+ABS_4.meaningless_without(VALID_RULE, NO_RULE)
 
 
 @ABS_4.wrong("the standard deviation for the variance")

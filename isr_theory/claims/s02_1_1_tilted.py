@@ -6,14 +6,16 @@ policy of the one is the nearest of the other, in every family of policies.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import flint
 import numpy as np
 import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real, Tensor
-from isr_theory.claim import Answer, Assumption, Kind, PrintedProof, Scope, Text, Verdict
+from isr_theory.claim import Answer, Assumption, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import NONNEGATIVE_REWARD
 from isr_theory.claims.enumerated import logits, witness_of
 from isr_theory.claims.moving import MU, PI, R
@@ -23,8 +25,20 @@ from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
 from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite
 
-Z = sympy.symbols("Z", positive=True)
+Z, Y = sympy.symbols("Z y", positive=True)
 LAWS = (THREE_ARMS, FOUR_ARMS)
+
+
+@dataclass(frozen=True)
+class SlowTail:
+    """Masses in proportion to 1 / (n log^power n) on the integers n > 1, power > 1."""
+
+    power: int
+
+    def mass(self, log_n: Any) -> Any:
+        """The mass of n, but for the factor that makes the sum 1."""
+        return sympy.exp(-log_n) / log_n**self.power
+
 
 FINITE_TARGET_ENTROPY = Assumption(
     "finite_target_entropy",
@@ -32,10 +46,12 @@ FINITE_TARGET_ENTROPY = Assumption(
         "The law that the KL starts from has finite entropy.",
         "KL 第一个自变量所示分布的熵有限。",
     ),
-    # A finite outcome set bounds the entropy by log n.
-    lambda model: isinstance(model, Finite),
-    examples=LAWS,
-    violations=("mass proportional to 1/(n log^2 n) on the integers n > 1",),
+    # A finite outcome set bounds it by log n; for a slow tail it is of the order of a sum of
+    # 1 / (n log^(power - 1) n).
+    lambda model: isinstance(model, Finite) or model.power > 2,
+    examples=(*LAWS, SlowTail(3)),
+    violations=(SlowTail(2),),
+    draw=Finite.drawn,
 )
 
 
@@ -161,6 +177,55 @@ def _(forward: Any, trial: Trial) -> Answer:
         "r log pi", lambda rng, n: table[law.sample(rng, n)], float(table.min()), float(table.max())
     )
     return trial.agrees(mean, forward.total(mu, pi, reward, Real), witness=witness_of(law))
+
+
+@T2_1_A.without(NONNEGATIVE_REWARD)
+def both_sides(forward: Any, law: Finite) -> Answer:
+    """Compare both sides, where pt is a law and -Z makes the one fall as the other rises."""
+    # At r = 0 both integrands are 0.
+    rewarded = [row for row in zip(law.mu, law.pi, law.reward, strict=True) if row[2] != 0]
+    mu, pi, reward = ([Ball.number(x) for x in row] for row in zip(*rewarded, strict=True))
+    z = sum((a * r for a, r in zip(mu, reward, strict=True)), flint.arb(0))
+    masses = [forward.target(a, r, z) for a, r in zip(mu, reward, strict=True)]
+    witness = witness_of(law)
+    return all_of(
+        [
+            *(certified.compare(mass, ">", 0, witness=witness) for mass in (z, *masses)),
+            certified.agree(
+                [forward.total(mu, pi, reward, Ball)], [likelihood(law, Ball)], witnesses=[witness]
+            ),
+        ]
+    )
+
+
+def falls_with_distance(divergence: Any, entropy: Any, law: SlowTail) -> Answer:
+    """Say whether a rival of the law is less likely by as much as it is further off, r = 1.
+
+    The rival has the law's first two masses exchanged. A factor common to all masses changes
+    neither the comparison nor whether H is finite, so it is left out.
+    """
+    two, three = (law.mass(sympy.log(n)) for n in (2, 3))
+    further = divergence(two, three) + divergence(three, two)
+    less_likely = (two - three) * sympy.log(two / three)
+    # -H is the likelihood of the law itself, and no policy has a larger one. The sum over n is
+    # finite where the integral is; with n = e^y its integrand is of the order y^(1 - power).
+    spread = sympy.expand_log(entropy(law.mass(Y)), force=True) * sympy.exp(Y)
+    if sympy.limit(sympy.expand(spread) * Y, Y, sympy.oo) != 0:
+        # All policies have the likelihood -infinity: the rival is no less likely than the law.
+        less_likely = sympy.Integer(0)
+    witness = Witness.at(mu=f"1/(n log^{law.power} n), n > 1", reward=1)
+    return symbolic.equal(less_likely, further, points=[{}], witness=witness)
+
+
+@T2_1_A.without(FINITE_TARGET_ENTROPY)
+def _(forward: Any, law: Any) -> Answer:
+    if isinstance(law, Finite):
+        return both_sides(forward, law)
+    return falls_with_distance(
+        lambda p, q: forward.divergence(forward.target(p, 1, 1), q, Exact),
+        lambda p: forward.entropy(forward.target(p, 1, 1), Exact),
+        law,
+    )
 
 
 def _squared_mass(mu: Any, reward: Any, z: Any) -> Any:

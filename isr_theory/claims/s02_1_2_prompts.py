@@ -10,18 +10,20 @@ from fractions import Fraction
 from functools import cache
 from typing import Any
 
+import flint
 import sympy
 
 from isr_theory import formulas
-from isr_theory.arithmetic import Exact, Jet, Tensor
-from isr_theory.claim import Answer, Kind, Outcome, PrintedProof, Scope, Text, Verdict, Witness
+from isr_theory.arithmetic import Ball, Exact, Jet, Tensor
+from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import NONNEGATIVE_REWARD
-from isr_theory.claims.moving import MU, PI, R
-from isr_theory.claims.s02_1_1_tilted import FINITE_TARGET_ENTROPY
+from isr_theory.claims.enumerated import witness_of
+from isr_theory.claims.moving import MU, PI, R, along_logits
+from isr_theory.claims.s02_1_1_tilted import FINITE_TARGET_ENTROPY, falls_with_distance
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
-from isr_theory.models import THREE_ARMS, fractions
+from isr_theory.engines.answers import all_of, given
+from isr_theory.models import THREE_ARMS, Finite, fractions
 
 REST, REST_R, P = sympy.symbols("mu_rest r_rest p", positive=True)
 
@@ -135,11 +137,13 @@ def _(weight: Any) -> Answer:
     """Autograd at p = 1/6: the likelihood has slope 0, the mean divergence has not."""
     best = neural.tensor(Fraction(1, 6))
     flat = neural.gradient(lambda p: shared_likelihood(EVEN_PROMPTS, p, Tensor), best)
-    answer = neural.close([flat], [0], witness=PROMPTS)
-    if answer.outcome is not Outcome.HOLDS:
-        return answer
     steep = neural.gradient(lambda p: shared_divergence(weight, EVEN_PROMPTS, p, Tensor), best)
-    return neural.close([steep], [0], witness=PROMPTS)
+    return given(
+        neural.close([flat], [0], witness=PROMPTS), neural.close([steep], [0], witness=PROMPTS)
+    )
+
+
+T2_1_B.right_value("the weight Z(x)", mean_reward)
 
 
 @T2_1_B.number("the best p for the likelihood")
@@ -232,6 +236,45 @@ def _(weight: Any) -> Answer:
         slopes = [neural.gradient(side, at) for side in (left, right)]
         answers.append(neural.close(*slopes, witness=witness))
     return all_of(answers)
+
+
+@T2_1_B_FIX.without(NONNEGATIVE_REWARD)
+def two_prompts(weight: Any, law: Finite) -> Answer:
+    """Compare the slopes of both sides in every logit: one policy under the rewards r and 1."""
+    mu, pi, reward = law.numbers(Ball)
+    witness, left, right = witness_of(law), [], []
+    answers = []
+    for rewards in (reward, [flint.arb(1)] * len(mu)):
+        masses = [a * r for a, r in zip(mu, rewards, strict=True)]
+        factor, target = weight(mu, rewards, Ball), formulas.normalised(masses)
+
+        def likelihood(policy: list[Any], masses: list[Any] = masses) -> Any:
+            return sum(mass * Jet.log(p) for mass, p in zip(masses, policy, strict=True))
+
+        def divergence(policy: list[Any], target: list[Any] = target) -> Any:
+            # 0 log 0 is 0.
+            rows = [(t, p) for t, p in zip(target, policy, strict=True) if not t.is_zero()]
+            return sum(t * Jet.log(t / p) for t, p in rows)
+
+        left.append(along_logits(likelihood, pi))
+        right.append([-factor * slope for slope in along_logits(divergence, pi)])
+        # A divergence from what is no law is none, and a weight below 0 would maximise it.
+        answers.append(certified.compare(factor, ">", 0, witness=witness))
+        answers += [certified.compare(t, ">=", 0, witness=witness) for t in target]
+    sides = [[x + y for x, y in zip(*side, strict=True)] for side in (left, right)]
+    return all_of([*answers, certified.agree(*sides, witnesses=[witness] * len(pi))])
+
+
+@T2_1_B_FIX.without(FINITE_TARGET_ENTROPY)
+def _(weight: Any, law: Any) -> Answer:
+    if isinstance(law, Finite):
+        return two_prompts(weight, law)
+    # One prompt, r = 1: the weight is the mean of 1.
+    return falls_with_distance(
+        lambda p, q: weight([1], [1], Exact) * p * sympy.log(p / q),
+        lambda p: -p * sympy.log(p),
+        law,
+    )
 
 
 T2_1_B_FIX.wrong_value("no weight, as printed", one_for_all)

@@ -19,12 +19,12 @@ from isr_theory.arithmetic import Ball, Exact, Jet, Real, Tensor
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.enumerated import logits, witness_of
 from isr_theory.claims.moving import MOVING, MU, PI, slope
-from isr_theory.claims.s02_1_1_tilted import FINITE_TARGET_ENTROPY
+from isr_theory.claims.s02_1_1_tilted import FINITE_TARGET_ENTROPY, falls_with_distance
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite
+from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite, drawn_fraction
 
 V, SPREAD, X, REST = sympy.symbols("v s x mu_rest", positive=True)
 Y, A, MEAN = sympy.symbols("y a m1", real=True)
@@ -48,7 +48,15 @@ def mixture(*parts: tuple[int | str, int | str, int | str]) -> Mixture:
 TWO_PEAKS = mixture(("1/2", -3, 1), ("1/2", 3, 1))
 UNEVEN = mixture(("1/4", -3, 1), ("3/4", 2, "1/2"))
 THREE_PEAKS = mixture(("1/2", 0, "1/3"), ("1/3", 4, 1), ("1/6", -5, 2))
+ONE_ATOM = mixture(("1/2", -3, 0), ("1/2", 3, 1))
 TARGETS = (TWO_PEAKS, UNEVEN, THREE_PEAKS)
+
+
+def _drawn(rng: np.random.Generator) -> Mixture:
+    share = drawn_fraction(rng, "0", "1")
+    peaks = [(drawn_fraction(rng, "-4", "4"), drawn_fraction(rng, "0", "2")) for _ in range(2)]
+    return Mixture(((share, *peaks[0]), (1 - share, *peaks[1])))
+
 
 TWO_MOMENTS = Assumption(
     "two_moments",
@@ -56,6 +64,19 @@ TWO_MOMENTS = Assumption(
     lambda model: isinstance(model, Mixture),
     examples=TARGETS,
     violations=("the Cauchy law",),
+    draw=_drawn,
+)
+FINITE_DENSITY_ENTROPY = Assumption(
+    "finite_density_entropy",
+    Text(
+        "The target has a density on the line, of finite entropy.",
+        "目标分布在实数轴上有密度，且熵有限。",
+    ),
+    # A part of deviation 0 is an atom.
+    lambda model: isinstance(model, Mixture) and all(s > 0 for _, _, s in model.parts),
+    examples=TARGETS,
+    violations=(ONE_ATOM,),
+    draw=_drawn,
 )
 
 
@@ -78,7 +99,7 @@ PROP2_1 = Draft(
     r" = \{(\mathbb{E}_{\tilde\pi}[y],\ \mathrm{Var}_{\tilde\pi}(y))\}",
     subject=matched_gaussian,
     expect=Verdict.VERIFIED,
-    assumes=(TWO_MOMENTS, FINITE_TARGET_ENTROPY),
+    assumes=(TWO_MOMENTS, FINITE_DENSITY_ENTROPY),
     uses=("T2.1.a",),
     reading="'mean-seeking, tries to cover all modes': within the Gaussian family the minimiser "
     "takes over mean and spread; this belongs to the family, as without one it is the target",
@@ -177,6 +198,30 @@ def _(nearest: Any) -> Answer:
     return all_of(answers)
 
 
+PROP2_1.meaningless_without(
+    TWO_MOMENTS,
+    "where the second moment is infinite, no Gaussian has the target's variance, and the KL to "
+    "each of them is infinite",
+)
+
+
+@PROP2_1.without(FINITE_DENSITY_ENTROPY)
+def _(nearest: Any, target: Mixture) -> Answer:
+    mean, variance = nearest(*(Ball.number(target.moment(k)) for k in (1, 2)), Ball)
+    witness = at_mixture(target)
+    if not FINITE_DENSITY_ENTROPY.holds(target):
+        # What has an atom is infinitely far from every Gaussian: any of them is a minimiser, and
+        # would have to be the matched one.
+        return certified.agree([mean + 1], [mean], witnesses=[witness])
+
+    def cross_entropy(a: Any, v: Any) -> Any:
+        return mean_under(target, lambda y: (y - a) * (y - a)) / (2 * v) + Ball.log(v) / 2
+
+    least = cross_entropy(mean, variance)
+    rivals = [cross_entropy(mean + 1, variance), cross_entropy(mean, 2 * variance)]
+    return all_of(certified.compare(rival, ">", least, witness=witness) for rival in rivals)
+
+
 @PROP2_1.wrong("the second moment for the variance")
 def _(first: Any, second: Any, m: Any) -> Any:
     return first, second
@@ -245,15 +290,28 @@ SURE = Finite.of("1/20 19/20", "1/3 2/3")
 LAWS = (THREE_ARMS, FOUR_ARMS, SURE)
 
 
+def likelihood_and_kl(law: Finite) -> Any:
+    """E_mu[log pi] + KL(mu || pi), summed over the outcomes in balls."""
+    mu, pi, _ = law.numbers(Ball)
+    rows = zip(mu, pi, strict=True)
+    return sum((a * (Ball.log(p) + Ball.log(a / p)) for a, p in rows), flint.arb(0))
+
+
+@SPEC2_1.without(FINITE_TARGET_ENTROPY)
+def _(constant: Any, law: Any) -> Answer:
+    if isinstance(law, Finite):
+        constants = [-constant(law.numbers(Ball)[0], Ball)]
+        return certified.agree([likelihood_and_kl(law)], constants, witnesses=[witness_of(law)])
+    return falls_with_distance(
+        lambda p, q: p * sympy.log(p / q), lambda p: constant([p], Exact), law
+    )
+
+
 @SPEC2_1.certified(Scope("three laws, and a family with one parameter"))
 def _(constant: Any) -> Answer:
     """Likelihood plus KL summed by outcome; the binomial nearest to mu is the one that counts."""
-    found, expected = [], []
-    for law in LAWS:
-        mu, pi, _ = law.numbers(Ball)
-        rows = list(zip(mu, pi, strict=True))
-        found.append(sum((a * (Ball.log(p) + Ball.log(a / p)) for a, p in rows), flint.arb(0)))
-        expected.append(-constant(mu, Ball))
+    found = [likelihood_and_kl(law) for law in LAWS]
+    expected = [-constant(law.numbers(Ball)[0], Ball) for law in LAWS]
     mu = THREE_ARMS.numbers(Ball)[0]
 
     def divergence(t: Any) -> Any:

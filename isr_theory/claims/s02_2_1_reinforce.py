@@ -76,6 +76,23 @@ def _(term: Any) -> Answer:
     )
 
 
+@EQ2_2.without(PI_IN_MU)
+def _(term: Any, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Ball)
+    rows = list(zip(mu, pi, reward, strict=True))
+    weighted, plain = [], []
+    for k, here in enumerate(pi):
+        scored = [(*row, int(y == k) - here) for y, row in enumerate(rows)]
+        # What mu never takes is not seen under mu.
+        seen = [a * (b / a) * r * s for a, b, r, s in scored if a > 0]
+        weighted.append(sum(seen, flint.arb(0)))
+        plain.append(sum((term(*row) for row in scored), flint.arb(0)))
+    slopes = along_logits(
+        lambda policy: sum(r * p for r, p in zip(reward, policy, strict=True)), pi
+    )
+    return certified.agree(weighted + slopes, plain * 2, witnesses=[witness_of(law)] * 2 * len(pi))
+
+
 def density(x: Any) -> Any:
     """The standard normal density, but for its constant."""
     return (-x * x / 2).exp()
@@ -199,7 +216,11 @@ def at_temperature(law: Finite, tau: Fraction) -> Witness:
 
 
 @T2_2.symbolic(
-    Scope("every law: one outcome against the rest, then by linearity of the mean", whole=True)
+    Scope(
+        "every law: one outcome that pi takes against the rest, then by linearity of the mean "
+        "under pi",
+        whole=True,
+    )
 )
 def _(optimum: Any) -> Answer:
     """The integrands r - tau log pi and tau log Z - tau log(pi / p*) are one."""
@@ -297,6 +318,13 @@ def _(optimum: Any, trial: Trial) -> Answer:
     divergence = float(np.array(pi) @ np.log(np.array(pi) / target))
     value = float(tau) * (log_z - divergence)
     return trial.agrees(mean, value, witness=at_temperature(law, tau))
+
+
+T2_2.meaningless_without(
+    FINITE_PARTITION,
+    "where Z is infinite there is no law p*, and where Z is finite and H(pi) is +infinity, E_pi[r] "
+    "is -infinity, so that the left side is one infinity less another",
+)
 
 
 @T2_2.wrong("tau r for r / tau")

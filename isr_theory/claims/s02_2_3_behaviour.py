@@ -17,10 +17,11 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Kind, Outcome, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import POSITIVE_REWARD
+from isr_theory.claims.s00_2_modes import rests_at_half
 from isr_theory.claims.s04_1_power import enumerated, power_shape, reshaped_autograd
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.models import THREE_ARMS, Finite
 
 A, B, RA, RB, REST, REST_R, X, GAP = sympy.symbols("a b r_a r_b c r_c x gap", positive=True)
@@ -53,6 +54,13 @@ TWO_DATA = Witness.at(
 )
 
 
+def both_or_neither(one: Answer, other: Answer) -> Answer:
+    """Join what is said of the gradient under two sets of data: 0 for both, or for neither."""
+    if one.outcome is other.outcome is Outcome.FAILS:
+        return Answer(Outcome.HOLDS, one.strength, detail="the gradient is 0 for neither")
+    return given(one, other)
+
+
 @REM2_2.symbolic(Scope("the witness"))
 def _(shape: Any) -> Answer:
     """E_mu[f(w) r s] in the first logit from its two outcomes, in exact roots."""
@@ -63,30 +71,31 @@ def _(shape: Any) -> Answer:
         half = Exact.number(HALF)
         return sum(a * shape(p / a, half, Exact) * r * s for a, p, r, s in rows)
 
-    at_rest = symbolic.equal(slope(ONE_MU), 0, witness=TWO_DATA)
-    if at_rest.outcome is not Outcome.HOLDS:
-        return at_rest
-    return symbolic.compare(slope(OTHER_MU), "==", 0, witness=TWO_DATA)
+    return both_or_neither(
+        *(symbolic.compare(slope(law), "==", 0, witness=TWO_DATA) for law in (ONE_MU, OTHER_MU))
+    )
 
 
 @REM2_2.certified(Scope("the witness"))
 def _(shape: Any) -> Answer:
     """The gradient in both logits, summed in balls."""
     half, zeros = Ball.number(HALF), [flint.arb(0)] * 2
-    witnesses = [TWO_DATA] * 2
-    at_rest = certified.agree(enumerated(shape, ONE_MU, half), zeros, witnesses=witnesses)
-    if at_rest.outcome is not Outcome.HOLDS:
-        return at_rest
-    return certified.agree(enumerated(shape, OTHER_MU, half), zeros, witnesses=witnesses)
+    slopes = [enumerated(shape, law, half) for law in (ONE_MU, OTHER_MU)]
+    return both_or_neither(
+        *(certified.agree(slope, zeros, witnesses=[TWO_DATA] * 2) for slope in slopes)
+    )
 
 
 @REM2_2.neural(Scope("the witness"))
 def _(shape: Any) -> Answer:
     """Autograd of the loss with f(w) detached."""
-    at_rest = neural.close(reshaped_autograd(shape, ONE_MU, 0.5), [0, 0], witness=TWO_DATA)
-    if at_rest.outcome is not Outcome.HOLDS:
-        return at_rest
-    return neural.close(reshaped_autograd(shape, OTHER_MU, 0.5), [0, 0], witness=TWO_DATA)
+    slopes = [reshaped_autograd(shape, law, 0.5) for law in (ONE_MU, OTHER_MU)]
+    return both_or_neither(*(neural.close(slope, [0, 0], witness=TWO_DATA) for slope in slopes))
+
+
+@REM2_2.right("f(w) = w, under which mu leaves the gradient")
+def _(w: Any, gamma: Any, m: Any) -> Any:
+    return w
 
 
 @REM2_2.number("the first logit's gradient for mu = (4/5, 1/5)")
@@ -218,6 +227,9 @@ def _(policy: Any) -> Answer:
         for gamma in (Fraction(1, 4), HALF)
         for start in ((0, 0, 0), (2, -1, 0))
     )
+
+
+REM2_2_FIX.without(POSITIVE_REWARD)(rests_at_half)
 
 
 @REM2_2_FIX.wrong("mu left out")

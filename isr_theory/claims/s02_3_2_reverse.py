@@ -15,14 +15,14 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Jet, Real, Tensor
-from isr_theory.claim import Answer, Kind, Outcome, Scope, Text, Verdict
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
 from isr_theory.claims.assumptions import FINITE_PARTITION, PI_IN_MU
 from isr_theory.claims.enumerated import logits, witness_of
 from isr_theory.claims.moving import MOVING, MU, PI, R, S, along_logits, slope
 from isr_theory.claims.s02_3_1_sampling import scored
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.engines.montecarlo import Trial
 from isr_theory.models import FOUR_ARMS, Finite
 
@@ -97,6 +97,16 @@ def _(gradient: Any) -> Answer:
     return neural.compare(ascent * descent, ">", 0, witness=PAST)
 
 
+def entropic_gradient(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> list[Any]:
+    """-grad KL(pi || p*) at tau = 1, one free logit per outcome: pi times r - log pi, centred."""
+    values = [r - m.log(p) for p, r in zip(pi, reward, strict=True)]
+    mean = sum(p * value for p, value in zip(pi, values, strict=True))
+    return [p * (value - mean) for p, value in zip(pi, values, strict=True)]
+
+
+ROW_2_B.right_value("the entropy term beside the reward", entropic_gradient)
+
+
 def soft_reward(reward: Any, log_pi: Any, tau: Any) -> Any:
     """Return r - tau log pi, the reward with which w is the weight of the reverse KL."""
     return reward - tau * log_pi
@@ -124,7 +134,11 @@ SOFT = Finite.of("3/5 3/10 1/10", "1/5 3/10 1/2", "1 0 2")
 
 
 @ROW_2_FIX.symbolic(
-    Scope("every law, outcome by outcome up to a multiple of grad pi, which sums to 0", whole=True)
+    Scope(
+        "every outcome space on which the gradient passes under the integral: outcome by outcome "
+        "up to a multiple of grad pi, which sums to 0",
+        whole=True,
+    )
 )
 def _(inner: Any) -> Answer:
     """Differentiating -tau pi log(pi / p*) leaves mu w (r - tau log pi) s less a constant pi s."""
@@ -136,25 +150,48 @@ def _(inner: Any) -> Answer:
     return symbolic.equal(divergence + constant, weighted, reduce=unroll)
 
 
+def descends_reverse(inner: Any, law: Finite, tau: Fraction) -> Answer:
+    """Compare E_mu[w inner s] with the slopes of -tau KL(pi || p*) in every logit."""
+    mu, pi, reward = law.numbers(Ball)
+    t = Ball.number(tau)
+    optimum = formulas.normalised([Ball.exp(r / t) for r in reward])
+
+    def divergence(policy: list[Any]) -> Any:
+        # 0 log 0 is 0, and no logit moves an outcome that pi never takes.
+        rows = [
+            (p, o) for p, o, here in zip(policy, optimum, pi, strict=True) if not here.is_zero()
+        ]
+        return sum(p * Jet.log(p / o) for p, o in rows)
+
+    def term(a: Any, b: Any, r: Any) -> Any:
+        # What mu never takes is not seen under mu.
+        return a * (b / a) * inner(r, Ball.log(b), t) if a > 0 and b > 0 else flint.arb(0)
+
+    terms = [term(*row) for row in zip(mu, pi, reward, strict=True)]
+    expected = [-t * x for x in along_logits(divergence, pi)]
+    witnesses = [witness_of(law, tau=tau)] * len(pi)
+    return certified.agree(scored(terms, pi), expected, witnesses=witnesses)
+
+
+@ROW_2_FIX.without(PI_IN_MU)
+def _(inner: Any, law: Finite) -> Answer:
+    return descends_reverse(inner, law, Fraction(1, 2))
+
+
+ROW_2_FIX.meaningless_without(
+    FINITE_PARTITION, "where the total mass of e^(r/tau) is infinite, there is no law p*"
+)
+
+
 @ROW_2_FIX.certified(Scope("two laws, tau = 1/2 and 3"))
 def _(inner: Any) -> Answer:
     """The reverse KL as a power series in each logit, against scores summed under mu."""
-    answers = []
-    for law, tau in ((SOFT, Fraction(1, 2)), (FOUR_ARMS, Fraction(3))):
-        mu, pi, reward = law.numbers(Ball)
-        t = Ball.number(tau)
-        optimum = formulas.normalised([Ball.exp(r / t) for r in reward])
-
-        def divergence(policy: list[Any], optimum: list[Any] = optimum) -> Any:
-            return sum(p * Jet.log(p / o) for p, o in zip(policy, optimum, strict=True))
-
-        terms = [
-            a * (b / a) * inner(r, Ball.log(b), t) for a, b, r in zip(mu, pi, reward, strict=True)
+    return all_of(
+        [
+            descends_reverse(inner, SOFT, Fraction(1, 2)),
+            descends_reverse(inner, FOUR_ARMS, Fraction(3)),
         ]
-        expected = [-t * x for x in along_logits(divergence, pi)]
-        witnesses = [witness_of(law, tau=tau)] * len(pi)
-        answers.append(certified.agree(scored(terms, pi), expected, witnesses=witnesses))
-    return all_of(answers)
+    )
 
 
 @ROW_2_FIX.neural(Scope("two laws, tau = 1/2 and 3"))
@@ -248,10 +285,8 @@ def _(gradient: Any) -> Answer:
             symbolic.positive(gradient(mu, target, reward, sympy.Integer(1), Exact)[0]),
         ]
     )
-    if anywhere.outcome is not Outcome.HOLDS:
-        return anywhere
     ascent = gradient(mu, pi, reward, sympy.Integer(1), Exact)[0]
-    return symbolic.compare(ascent, "==", 0, witness=AT_TARGET)
+    return given(anywhere, symbolic.compare(ascent, "==", 0, witness=AT_TARGET))
 
 
 @ROW_3.certified(Scope("the witness"))
@@ -278,6 +313,12 @@ def _(gradient: Any) -> Answer:
     descent = -neural.gradient(divergence, logits(EVEN))[0]
     ascent = gradient(mu, pi, reward, neural.tensor(1), Tensor)[0]
     return neural.close([ascent], [descent], witness=AT_TARGET)
+
+
+@ROW_3.right("the descent of the KL to the even target")
+def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> list[Any]:
+    # All rewards equal: p* is the even law.
+    return entropic_gradient(mu, pi, [0 * r for r in reward], gamma, m)
 
 
 CLAIMS = frozen(ROW_2_B, ROW_2_FIX, ROW_3)

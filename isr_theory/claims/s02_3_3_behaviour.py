@@ -18,6 +18,7 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Number, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import POSITIVE_REWARD
+from isr_theory.claims.enumerated import witness_of
 from isr_theory.claims.moving import MU, R
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -52,14 +53,14 @@ ROW_4 = Draft(
         "policies on the outcomes of largest r.",
         "对无约束策略成立：f=1 的最优解为 μr/Z（满支撑），f=w 的最优解恰为支撑在 r 最大处的策略。",
     ),
-    statement=r"\arg\max_\pi \mathbb{E}_\mu[r\log\pi] = \{\mu r/Z\},\quad"
+    statement=r"\arg\max_\pi \mathbb{E}_\mu[r\log\pi] = \{\mu r/Z\},\ \mu r/Z > 0,\quad"
     r"\arg\max_\pi \mathbb{E}_\pi[r] = \{\pi : \pi(\arg\max r) = 1\}",
     subject=PRINTED_ENDS,
     expect=Verdict.VERIFIED,
     assumes=(POSITIVE_REWARD,),
     uses=("T2.1.a", "EQ2.2"),
-    reading="any policy on finitely many outcomes; 'mean-seeking': all of mu r is covered; "
-    "'mode-seeking': only outcomes of largest reward are kept",
+    reading="any policy on finitely many outcomes; 'mean-seeking': every outcome of mu keeps some "
+    "mass; 'mode-seeking': only outcomes of largest reward are kept",
 )
 
 
@@ -119,6 +120,28 @@ def _(ends: Ends) -> Answer:
         witness = Witness.at(mu=law.mu, reward=law.reward, steps=steps)
         answers.append(certified.compare(margin, ">", 0, witness=witness))
     return all_of(answers)
+
+
+@ROW_4.without(POSITIVE_REWARD)
+def _(ends: Ends, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Exact)
+    cover, peak = (end(mu, reward, Exact) for end in ends)
+
+    def likelihood(policy: list[Any]) -> Any:
+        rows = zip(*law.numbers(Ball)[::2], policy, strict=True)
+        return sum((a * r * Ball.log(Ball.number(str(p))) for a, r, p in rows), flint.arb(0))
+
+    def mean(policy: list[Any]) -> Any:
+        return sum(p * r for p, r in zip(policy, reward, strict=True))
+
+    witness = witness_of(law)
+    return all_of(
+        [
+            *(symbolic.compare(p, ">", 0, witness=witness) for p in cover),
+            certified.compare(likelihood(cover), ">=", likelihood(pi), witness=witness),
+            symbolic.compare(mean(peak), ">=", mean(pi), witness=witness),
+        ]
+    )
 
 
 @ROW_4.neural(Scope("two laws"))

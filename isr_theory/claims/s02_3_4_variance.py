@@ -17,12 +17,14 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.enumerated import logits, witness_of
+from isr_theory.claims.assumptions import LOGNORMAL
+from isr_theory.claims.enumerated import logits, one_logit_variance, witness_of
+from isr_theory.claims.instances import log_variance, named
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import TWO_ARMS, ExponentialRate, GaussianShift
+from isr_theory.models import TWO_ARMS, ExponentialRate, Finite, GaussianShift
 
 X, SIGMA, D = sympy.symbols("x sigma d", positive=True)
 T = sympy.symbols("t", real=True)
@@ -93,28 +95,26 @@ def _(shapes: Shapes) -> Answer:
     return neural.compare(low, "<", high, witness=BOTH_COLUMNS)
 
 
-@ROW_5.sampled(Scope("the witness"), resolution=0.2, looks=4)
+@ROW_5.sampled(Scope("the witness"), resolution=0.2, looks=2)
 def _(shapes: Shapes, trial: Trial) -> Answer:
-    """Both variances from samples of mu."""
+    """Half the mean squared difference of two outcomes drawn from mu."""
     mu, pi, _ = (np.array(row) for row in TWO_ARMS.numbers(Real))
 
     def variance(shape: Any) -> Any:
         table = shape(pi / mu) * np.array([pi[1], -pi[0]])
 
-        def mean(values: Any) -> Any:
-            return trial.mean(
-                f"mean of {values.tolist()}",
-                lambda rng, n: values[TWO_ARMS.sample(rng, n)],
-                float(values.min()),
-                float(values.max()) + 1e-9,
-                resolution=0.03,
-            )
+        def draw(rng: np.random.Generator, n: int) -> Any:
+            one, other = TWO_ARMS.sample(rng, n), TWO_ARMS.sample(rng, n)
+            return (table[one] - table[other]) ** 2 / 2
 
-        first = mean(table)
-        return mean(table * table) - first * first
+        widest = float((table.max() - table.min()) ** 2) / 2
+        return trial.mean(f"variance of {table.tolist()}", draw, 0.0, widest, resolution=0.03)
 
     difference = variance(shapes.low) - variance(shapes.high)
     return trial.below(difference, 0.0, witness=BOTH_COLUMNS)
+
+
+ROW_5.right_value("the columns exchanged", Shapes(low=COLUMNS.high, high=COLUMNS.low))
 
 
 @ROW_5.number("n Var for f(w) = 1 on two arms")
@@ -136,6 +136,7 @@ GAUSSIAN_LOCATION = Assumption(
     lambda model: isinstance(model, GaussianShift) and model.sigma2 > 0,
     examples=(GaussianShift(Fraction(1)), GaussianShift(Fraction(4), d=2)),
     violations=(GaussianShift(Fraction(0)), TWO_ARMS, ExponentialRate(Fraction(3, 5))),
+    draw=LOGNORMAL.draw,
 )
 
 ROW_5_FIX = Draft(
@@ -220,6 +221,28 @@ def _(variance: Any) -> Answer:
         answers.append(certified.agree([low, high], enclosed, witnesses=[witness] * 2))
         answers.append(certified.compare(low, "<", high, witness=witness))
     return all_of(answers)
+
+
+@ROW_5_FIX.without(GAUSSIAN_LOCATION)
+def _(variance: Any, model: Any) -> Answer | None:
+    if isinstance(model, Finite):
+        # A policy of two outcomes has one free logit, so d = 1.
+        found = [one_logit_variance(model, gamma, Ball) for gamma in (0, 1)]
+        closed = [variance(log_variance(model), flint.arb(g), flint.arb(1), Ball) for g in (0, 1)]
+        return certified.agree(found, closed, witnesses=[named(model)] * 2)
+    if not isinstance(model, GaussianShift):
+        return None
+    sigma2, d = model.sigma2, model.d
+    found = [enclosed_covariance(sigma2, d, gamma) for gamma in (0, 1)]
+    closed = [variance(Ball.number(sigma2), flint.arb(g), flint.arb(d), Ball) for g in (0, 1)]
+    # Exact, as at sigma2 = 0 the two are equal.
+    low, high = (variance(Exact.number(sigma2), sympy.Integer(g), d, Exact) for g in (0, 1))
+    return all_of(
+        [
+            certified.agree(found, closed, witnesses=[named(model)] * 2),
+            symbolic.compare(low, "<", high, witness=named(model)),
+        ]
+    )
 
 
 @cache

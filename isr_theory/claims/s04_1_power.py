@@ -38,10 +38,16 @@ def at(law: Finite, gamma: Any) -> Witness:
     return Witness.at(mu=law.mu, pi=law.pi, reward=law.reward, gamma=gamma)
 
 
+def terms(shape: Any, law: Finite, gamma: Any) -> list[Any]:
+    """The terms mu f(w) r of E_mu[f(w) r]; 0 where mu is, as what never occurs has no weight."""
+    rows = zip(*law.numbers(Ball), strict=True)
+    return [a * shape(b / a, gamma, Ball) * r if a > 0 else Ball.number(0) for a, b, r in rows]
+
+
 def enumerated(shape: Any, law: Finite, gamma: Any) -> list[Any]:
     """E_mu[f(w) r s_k] for every logit k, outcome by outcome, with s_k(y) = 1{y=k} - pi_k."""
-    mu, pi, reward = law.numbers(Ball)
-    masses = [a * shape(b / a, gamma, Ball) * r for a, b, r in zip(mu, pi, reward, strict=True)]
+    _, pi, _ = law.numbers(Ball)
+    masses = terms(shape, law, gamma)
     return [sum(mass * ((y == k) - pi[k]) for y, mass in enumerate(masses)) for k in range(len(pi))]
 
 

@@ -46,7 +46,11 @@ MOT4_1_1 = Draft(
 
 
 @MOT4_1_1.symbolic(
-    Scope("every outcome space on which the gradient passes under the integral", whole=True)
+    Scope(
+        "every outcome space on which both objectives are finite and their gradients pass under "
+        "the integral",
+        whole=True,
+    )
 )
 def _(shape: Any) -> Answer:
     """Outcome by outcome: mu f(w) r s is the slope of mu r log pi, or of pi r."""
@@ -60,27 +64,30 @@ def _(shape: Any) -> Answer:
     )
 
 
+# Where pi = 0 < mu the objective of SFT is -infinity, and the balls say nothing of its slope.
+@MOT4_1_1.without(PI_IN_MU)
+def both_ends(shape: Any, law: Finite) -> Answer:
+    """Compare g_0 and g_1, enumerated, with the slopes of their objectives in every logit."""
+    mu, pi, reward = law.numbers(Ball)
+    rows = list(zip(mu, reward, strict=True))
+
+    def sft(policy: list[Any]) -> Any:
+        return sum(a * r * Jet.log(p) for (a, r), p in zip(rows, policy, strict=True))
+
+    def rl(policy: list[Any]) -> Any:
+        return sum(r * p for (_, r), p in zip(rows, policy, strict=True))
+
+    return certified.agree(
+        enumerated(shape, law, Ball.number(0)) + enumerated(shape, law, Ball.number(1)),
+        along_logits(sft, pi) + along_logits(rl, pi),
+        witnesses=[at(law, 0)] * len(pi) + [at(law, 1)] * len(pi),
+    )
+
+
 @MOT4_1_1.certified(Scope("two laws, every logit"))
 def _(shape: Any) -> Answer:
     """Both objectives enumerated as power series in one logit at a time."""
-
-    def ends(law: Finite) -> Answer:
-        mu, pi, reward = law.numbers(Ball)
-        rows = list(zip(mu, reward, strict=True))
-
-        def sft(policy: list[Any]) -> Any:
-            return sum(a * r * Jet.log(p) for (a, r), p in zip(rows, policy, strict=True))
-
-        def rl(policy: list[Any]) -> Any:
-            return sum(r * p for (_, r), p in zip(rows, policy, strict=True))
-
-        return certified.agree(
-            enumerated(shape, law, Ball.number(0)) + enumerated(shape, law, Ball.number(1)),
-            along_logits(sft, pi) + along_logits(rl, pi),
-            witnesses=[at(law, 0)] * len(pi) + [at(law, 1)] * len(pi),
-        )
-
-    return all_of(ends(law) for law in (THREE_ARMS, FOUR_ARMS))
+    return all_of(both_ends(shape, law) for law in (THREE_ARMS, FOUR_ARMS))
 
 
 @MOT4_1_1.neural(Scope("two laws"))
@@ -136,7 +143,7 @@ MOT4_1_2 = Draft(
 )
 
 
-@MOT4_1_2.symbolic(Scope("every w > 0 and gamma", whole=True))
+@MOT4_1_2.symbolic(EVERY_W)
 def _(derivative: Any) -> Answer:
     """By the rule for differentiating w^gamma."""
     return symbolic.equal(sympy.diff(W**GAMMA, W), derivative(W, GAMMA, Exact))

@@ -8,16 +8,17 @@ turns the direction.
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import reduce
 from typing import Any, NamedTuple
 
 import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Jet, Real, Tensor
-from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict
+from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import NONNEGATIVE_REWARD, PI_IN_MU
 from isr_theory.claims.moving import GAMMA, MOVING, MU, PI, THETA, C, R, S, along_logits, slope
-from isr_theory.claims.s04_1_power import at, enumerated, power_shape, reshaped_autograd
+from isr_theory.claims.s04_1_power import at, enumerated, power_shape, reshaped_autograd, terms
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -31,6 +32,12 @@ POINTS = [*INNER, (THREE_ARMS, Fraction(0)), (THREE_ARMS, Fraction(1))]
 def weights(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> list[Any]:
     """The terms mu w^gamma r of the expectation in Definition 4.1."""
     return [a * m.power(b / a, gamma) * r for a, b, r in zip(mu, pi, reward, strict=True)]
+
+
+def is_law(masses: list[Any], witness: Witness) -> Answer:
+    """Say whether normalised masses are those of a law: the smallest one is not negative."""
+    smallest = reduce(Ball.minimum, masses)
+    return certified.compare(smallest, ">=", Ball.number(0), witness=witness)
 
 
 class Projection(NamedTuple):
@@ -133,6 +140,30 @@ def _(projection: Any) -> Answer:
     return all_of(both(law, gamma) for law, gamma in POINTS)
 
 
+@T4_2_A.without(NONNEGATIVE_REWARD)
+@T4_2_A.without(PI_IN_MU)
+def _(projection: Any, law: Finite) -> Answer:
+    def held_still(gamma: Fraction) -> Answer:
+        mu, pi, reward = law.numbers(Ball)
+        exponent, witness = Ball.number(gamma), at(law, gamma)
+        rows = zip(mu, pi, pi, reward, strict=True)
+        target = formulas.normalised([projection.density(*row, exponent, Ball) for row in rows])
+
+        def divergence(policy: list[Any]) -> Any:
+            # 0 log 0 is 0
+            pairs = [(t, p) for t, p in zip(target, policy, strict=True) if not t.is_zero()]
+            return sum(projection.integrand(t, p, Jet) for t, p in pairs)
+
+        c = sum(terms(power_shape, law, exponent))
+        lowering = [-c * slope for slope in along_logits(divergence, pi)]
+        mean = enumerated(power_shape, law, exponent)
+        agreement = certified.agree(mean, lowering, witnesses=[witness] * len(pi))
+        return all_of([is_law(target, witness), agreement])
+
+    # At gamma = 1 the target no longer contains mu, while the mean under mu still does.
+    return all_of([held_still(Fraction(1, 2)), held_still(Fraction(1))])
+
+
 def _moving_density(mu: Any, held: Any, moving: Any, reward: Any, gamma: Any, m: Any) -> Any:
     return held_density(mu, moving, moving, reward, gamma, m)
 
@@ -233,6 +264,12 @@ def _(target: Any) -> Answer:
     return neural.close([g[0] * full[1]], [g[1] * full[0]], witness=TURNED_AT)
 
 
+@T4_2_B.right("target held still")
+def _(mu: Any, policy: Any, reward: Any, gamma: Any, m: Any) -> list[Any]:
+    held = [m.number(p) for p in TURNED.pi]
+    return formulas.effective_target(mu, held, reward, gamma, m)
+
+
 def total_slope(score: Any, log_ratio: Any, product: Any, gamma: Any) -> Any:
     """The gradient of KL(pi_eff(theta) || pi) from three means under pi_eff.
 
@@ -256,14 +293,15 @@ T4_2_B_FIX = Draft(
     r"\quad s=\nabla_\theta\log\pi_\theta",
     subject=total_slope,
     expect=Verdict.VERIFIED,
-    assumes=(NONNEGATIVE_REWARD, PI_IN_MU),
+    assumes=(NONNEGATIVE_REWARD,),
     uses=("T4.2.a",),
     amends=("T4.2.b",),
-    reading="-E_eff[s] is the gradient with the target held, which is -g_gamma / E_mu[w^gamma r]",
+    reading="-E_eff[s] is the gradient with the target held, -g_gamma / E_mu[w^gamma r] by T4.2.a; "
+    "the identity itself does not ask that mu covers pi",
 )
 
 
-@T4_2_B_FIX.symbolic(Scope(f"{EVERY_SPACE}; outcomes with r = 0 drop out", whole=True))
+@T4_2_B_FIX.symbolic(Scope(f"{EVERY_SPACE}; outcomes without mass in pi_eff drop out", whole=True))
 def _(total: Any) -> Answer:
     """Differentiate pi_eff log(pi_eff / pi) outcome by outcome, then take means under pi_eff."""
     score, log_ratio, product, ell = sympy.symbols("E_s E_L E_Ls L", real=True)
@@ -336,6 +374,12 @@ def _(total: Any) -> Answer:
         return neural.close(full, closed, witness=at(law, gamma))
 
     return all_of(both(law, gamma) for law, gamma in POINTS)
+
+
+T4_2_B_FIX.meaningless_without(
+    NONNEGATIVE_REWARD,
+    "rewards of both signs give pi_eff negative masses, and log(pi_eff / pi) does not exist",
+)
 
 
 @T4_2_B_FIX.wrong("no covariance, as printed")

@@ -15,14 +15,14 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.claims.assumptions import NONNEGATIVE_REWARD, PI_IN_MU
+from isr_theory.claims.assumptions import NONNEGATIVE_REWARD
 from isr_theory.claims.moving import GAMMA, MOVING, MU, PI, THETA, R, S, slope
 from isr_theory.claims.s04_1_power import at
-from isr_theory.claims.s04_3_target import INNER, weights
+from isr_theory.claims.s04_3_target import INNER, is_law, weights
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite
+from isr_theory.models import FOUR_ARMS, NEW_SUPPORT, THREE_ARMS, Finite
 
 
 class Target(NamedTuple):
@@ -83,19 +83,33 @@ def follows(target: Any, law: Finite, gamma: Fraction, share: Fraction) -> Answe
     )
 
 
-def end_law(target: Any, gamma: int) -> Answer:
+def at_end(target: Any, law: Finite, gamma: int) -> Answer:
     """Compare the law at an end with mu r or pi r, normalised in exact fractions."""
+    base = law.pi if gamma else law.mu
+    exact = formulas.normalised([a * r for a, r in zip(base, law.reward, strict=True)])
+    return certified.agree(
+        target.law(*law.numbers(Ball), Ball.number(gamma), Ball),
+        [Ball.number(p) for p in exact],
+        witnesses=[at(law, gamma)] * len(base),
+    )
 
-    def one(law: Finite) -> Answer:
-        base = law.pi if gamma else law.mu
-        exact = formulas.normalised([a * r for a, r in zip(base, law.reward, strict=True)])
-        return certified.agree(
-            target.law(*law.numbers(Ball), Ball.number(gamma), Ball),
-            [Ball.number(p) for p in exact],
-            witnesses=[at(law, gamma)] * len(base),
-        )
 
-    return all_of([one(THREE_ARMS), one(FOUR_ARMS)])
+def carried(target: Any, law: Finite, gamma: Fraction) -> Answer:
+    """Say whether the target is a law whose log-ratios follow the policy's at the rate gamma.
+
+    Without the logarithms of what may be 0: where pi is multiplied by x and normalised, the target
+    is multiplied by x^gamma and normalised.
+    """
+    mu, pi, reward = law.numbers(Ball)
+    exponent, witness = Ball.number(gamma), at(law, gamma)
+    factors = [Ball.number(k + 2) for k in range(len(pi))]
+    other = formulas.normalised([p * x for p, x in zip(pi, factors, strict=True)])
+    here, there = (target.law(mu, p, reward, exponent, Ball) for p in (pi, other))
+    powers = [t * Ball.power(x, exponent) for t, x in zip(here, factors, strict=True)]
+    agreement = certified.agree(
+        there, formulas.normalised(powers), witnesses=[witness] * len(powers)
+    )
+    return all_of([is_law(here, witness), agreement])
 
 
 KEY4_2_A = Draft(
@@ -125,13 +139,19 @@ def _(target: Any) -> Answer:
 @KEY4_2_A.certified(Scope("two laws"))
 def _(target: Any) -> Answer:
     """The law is the exact mu r / E_mu[r]."""
-    return end_law(target, 0)
+    return all_of(at_end(target, law, 0) for law in (THREE_ARMS, FOUR_ARMS))
 
 
 @KEY4_2_A.neural(Scope("two laws"))
 def _(target: Any) -> Answer:
     """No probability of the target has a slope in any logit."""
     return all_of(follows(target, law, Fraction(0), Fraction(0)) for law in (THREE_ARMS, FOUR_ARMS))
+
+
+@KEY4_2_A.without(NONNEGATIVE_REWARD)
+def _(target: Any, law: Finite) -> Answer:
+    masses = target.law(*law.numbers(Ball), Ball.number(0), Ball)
+    return all_of([is_law(masses, at(law, 0)), at_end(target, law, 0)])
 
 
 KEY4_2_A.wrong_value("exponents exchanged", EXCHANGED)
@@ -156,34 +176,41 @@ KEY4_2_B = Draft(
     r" = \nabla_\theta\log\frac{\pi_\theta(y)}{\pi_\theta(y')}",
     subject=EFFECTIVE,
     expect=Verdict.VERIFIED,
-    assumes=(NONNEGATIVE_REWARD, PI_IN_MU),
+    assumes=(NONNEGATIVE_REWARD,),
     uses=("T4.2.a",),
-    reading="'moving' is measured by the log-ratios between outcomes",
+    reading="'moving' is measured by the log-ratios between outcomes with pi r > 0; mu^0 is 1 also "
+    "where mu = 0, as the printed pi_1 has it",
 )
 
 
-@KEY4_2_B.symbolic(Scope("every pair of outcomes with r > 0, every outcome space", whole=True))
+@KEY4_2_B.symbolic(Scope("every pair of outcomes with pi r > 0, every outcome space", whole=True))
 def _(target: Any) -> Answer:
     """The density at gamma = 1 is pi r, and its logarithm has the policy's own slope."""
     density = target.density(MU, MOVING, R, 1, Exact)
     return all_of(
         [
             symbolic.equal(density.subs(THETA, 0), PI * R),
+            symbolic.equal(target.density(0, PI, R, 1, Exact), PI * R),
             symbolic.equal(slope(sympy.log(density)), S),
         ]
     )
 
 
-@KEY4_2_B.certified(Scope("two laws"))
+@KEY4_2_B.certified(Scope("two laws, and one with an outcome that mu misses"))
 def _(target: Any) -> Answer:
     """The law is the exact pi r / E_pi[r]."""
-    return end_law(target, 1)
+    return all_of(at_end(target, law, 1) for law in (THREE_ARMS, FOUR_ARMS, NEW_SUPPORT))
 
 
 @KEY4_2_B.neural(Scope("two laws"))
 def _(target: Any) -> Answer:
     """The logits of the target move as those of the policy do."""
     return all_of(follows(target, law, Fraction(1), Fraction(1)) for law in (THREE_ARMS, FOUR_ARMS))
+
+
+@KEY4_2_B.without(NONNEGATIVE_REWARD)
+def _(target: Any, law: Finite) -> Answer:
+    return all_of([at_end(target, law, 1), carried(target, law, Fraction(1))])
 
 
 KEY4_2_B.wrong_value("exponents exchanged", EXCHANGED)
@@ -209,13 +236,16 @@ KEY4_2_C = Draft(
     r" = \gamma\,\nabla_\theta\log\frac{\pi_\theta(y)}{\pi_\theta(y')}",
     subject=EFFECTIVE,
     expect=Verdict.VERIFIED,
-    assumes=(NONNEGATIVE_REWARD, PI_IN_MU),
+    assumes=(NONNEGATIVE_REWARD,),
     uses=("T4.2.a",),
-    reading="'in part' is measured by the log-ratios between outcomes, mu and r held",
+    reading="'in part' is measured by the log-ratios between outcomes to which pi_eff gives mass, "
+    "mu and r held",
 )
 
 
-@KEY4_2_C.symbolic(Scope("every pair of outcomes with r > 0, every outcome space", whole=True))
+@KEY4_2_C.symbolic(
+    Scope("every pair of outcomes to which pi_eff gives mass, every outcome space", whole=True)
+)
 def _(target: Any) -> Answer:
     """The logarithm of the density has gamma times the policy's slope at every outcome."""
     density = target.density(MU, MOVING, R, GAMMA, Exact)
@@ -247,6 +277,11 @@ def _(target: Any) -> Answer:
 def _(target: Any) -> Answer:
     """The logits of the target move by gamma times those of the policy."""
     return all_of(follows(target, law, gamma, gamma) for law, gamma in INNER)
+
+
+@KEY4_2_C.without(NONNEGATIVE_REWARD)
+def _(target: Any, law: Finite) -> Answer:
+    return carried(target, law, Fraction(1, 2))
 
 
 KEY4_2_C.wrong_value("exponents exchanged", EXCHANGED)

@@ -25,6 +25,8 @@ from isr_theory.engines.montecarlo import Trial
 from isr_theory.models import RARE_ARM, THREE_ARMS, Finite
 
 MU, TARGET, P, X, C, GAMMA = sympy.symbols("mu target p x c gamma", positive=True)
+NO_TARGET = "where the total mass of e^(r/tau) is infinite, there is no law p* to lead to"
+"""Why nothing can be tried where FINITE_PARTITION does not hold."""
 # In these laws the field pi plays p*.
 POINTS = [(law, Fraction(g)) for law in (THREE_ARMS, RARE_ARM) for g in ("1/4", "3/5")]
 
@@ -38,6 +40,25 @@ def ends(law: Finite, m: Any) -> tuple[list[Any], list[Any]]:
     """Return mu and p* in an arithmetic."""
     mu, target, _ = law.numbers(m)
     return mu, target
+
+
+def reaches_its_ends(density: Any, law: Finite) -> Answer:
+    """Say whether the path, a step of 2^-64 before either end, is within 2^-32 of mu and p*.
+
+    With L = log p*/mu no mass moves faster than max L - min L, which is below 2^32 for any law
+    that one would write down: what is further away after such a step jumps at the end.
+    """
+    mu, target = ends(law, Ball)
+    step = Fraction(1, 2**64)
+
+    def gaps(gamma: Fraction, end: list[Any]) -> list[Answer]:
+        place = Ball.number(gamma)
+        near = [density(a, b, place, Ball) for a, b in zip(mu, target, strict=True)]
+        pairs = zip(formulas.normalised(near), end, strict=True)
+        bound = Ball.number(Fraction(1, 2**32))
+        return [certified.compare(abs(p - q), "<", bound, witness=at(law, gamma)) for p, q in pairs]
+
+    return all_of([*gaps(step, mu), *gaps(1 - step, target)])
 
 
 class Path(NamedTuple):
@@ -75,8 +96,8 @@ D5_1 = Draft(
     kind=Kind.DEFINITION,
     title=Text("The geometric path", "几何插值分布"),
     finding=Text(
-        "Coherent: its normaliser lies in (0, 1], and its ends are mu and p*.",
-        "自洽：归一化常数属于 (0, 1]，两端为 μ 与 p*。",
+        "Coherent: its normaliser lies in (0, 1], and it runs without a jump from mu to p*.",
+        "自洽：归一化常数属于 (0, 1]，并从 μ 连续地走到 p*。",
     ),
     statement=r"p_\gamma = \mu^{1-\gamma}(p^*)^\gamma / Z_\gamma,\quad"
     r" Z_\gamma = \int \mu^{1-\gamma}(p^*)^\gamma \in (0, 1]",
@@ -84,14 +105,20 @@ D5_1 = Draft(
     expect=Verdict.VERIFIED,
     assumes=(FINITE_PARTITION, MUTUAL_SUPPORT),
     uses=("T2.2",),
-    reading="in the assumption p* plays pi; it is enough that mu and p* share some outcomes: only "
-    "for mutually singular laws is Z_gamma = 0",
+    reading="in the assumption p* plays pi; the path runs from mu to p*: as gamma goes to 0 and 1 "
+    "it tends to them, and does not only take their values there",
 )
 
 
-@D5_1.symbolic(Scope("every outcome space, gamma in [0, 1], mu and p* of total mass 1", whole=True))
+@D5_1.symbolic(
+    Scope(
+        "every outcome space, gamma in [0, 1], mu and p* of total mass 1; limits pass under the "
+        "integral, as the density is below mu + p*",
+        whole=True,
+    )
+)
 def _(path: Any) -> Answer:
-    """The density is mu and p* at the ends, positive, and below (1-gamma) mu + gamma p*."""
+    """The density tends to mu and p* at the ends, positive, and below (1-gamma) mu + gamma p*."""
     inner = 1 / (1 + C)
     # X is p*/mu. The gap to the line is convex and touches 0 at X = 1; its integral is 1 - Z.
     gap = 1 - inner + inner * X - path.density(MU, MU * X, inner, Exact) / MU
@@ -99,6 +126,8 @@ def _(path: Any) -> Answer:
         [
             symbolic.equal(path.density(MU, TARGET, 0, Exact), MU),
             symbolic.equal(path.density(MU, TARGET, 1, Exact), TARGET),
+            symbolic.limit(path.density(MU, TARGET, GAMMA, Exact), GAMMA, 0, MU),
+            symbolic.limit(path.density(MU, TARGET, GAMMA, Exact), GAMMA, 1, TARGET, direction="-"),
             symbolic.positive(path.density(MU, TARGET, inner, Exact)),
             symbolic.equal(gap.subs(X, 1), 0),
             symbolic.equal(sympy.diff(gap, X).subs(X, 1), 0),
@@ -156,6 +185,22 @@ def _(path: Any, trial: Trial) -> Answer:
     )
 
 
+@D5_1.without(MUTUAL_SUPPORT)
+def _(path: Any, law: Finite) -> Answer:
+    mu, target = ends(law, Ball)
+    half = Ball.number("1/2")
+    mass = sum(path.density(a, b, half, Ball) for a, b in zip(mu, target, strict=True))
+    witness = at(law, Fraction(1, 2))
+    return all_of(
+        [
+            certified.compare(mass, ">", Ball.number(0), witness=witness),
+            certified.compare(mass, "<=", Ball.number(1), witness=witness),
+            reaches_its_ends(path.density, law),
+        ]
+    )
+
+
+D5_1.meaningless_without(FINITE_PARTITION, NO_TARGET)
 D5_1.wrong_value("exponents exchanged", EXCHANGED)
 D5_1.wrong_value("gamma halved", wrong_path(lambda a, b, g, m: path_density(a, b, g / 2, m)))
 D5_1.wrong_value("full exponent on mu", TILTED)
@@ -186,15 +231,19 @@ T5_2 = Draft(
     subject=GEOMETRIC,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
-    assumes=(FINITE_PARTITION, MUTUAL_SUPPORT),
+    assumes=(FINITE_PARTITION,),
     uses=("D5.1",),
-    reading="the printed proof stops at the first-order condition, which does not yet say minimum; "
-    "in the assumption p* plays pi",
+    reading="0 <= gamma <= 1, and 0 times an infinite divergence is 0; the printed proof stops at "
+    "the first-order condition, which does not yet say minimum",
 )
 
 
 @T5_2.symbolic(
-    Scope("every outcome space, every p and gamma; KL >= 0, with 0 only for equal laws", whole=True)
+    Scope(
+        "every outcome space, every p and gamma; KL >= 0, with 0 only for equal laws; p* > 0, and "
+        "both sides are infinite where mu = 0 < p, gamma < 1",
+        whole=True,
+    )
 )
 def _(path: Any) -> Answer:
     """Outcome by outcome: the objective's integrand is p log(p / unnormalised p_gamma)."""
@@ -211,6 +260,7 @@ def _(path: Any) -> Answer:
                 reduce=lambda d: sympy.expand(sympy.expand_log(d, force=True)),
             ),
             symbolic.equal(-sympy.log(mass), (1 - GAMMA) * renyi),
+            symbolic.equal(path.density(0, TARGET, 1 / (1 + C), Exact), 0),
         ]
     )
 
@@ -252,6 +302,7 @@ def _(path: Any) -> Answer:
     return all_of(stationary(law, gamma) for law, gamma in POINTS)
 
 
+T5_2.meaningless_without(FINITE_PARTITION, NO_TARGET)
 T5_2.wrong_value("exponents exchanged", EXCHANGED)
 T5_2.wrong_value("mixture (1-gamma) mu + gamma p*", MIXTURE)
 T5_2.wrong_value("gamma squared", SQUARED)

@@ -22,11 +22,13 @@ from isr_theory.claims.s05_1_path import (
     GEOMETRIC,
     MIXTURE,
     MU,
+    NO_TARGET,
     POINTS,
     SQUARED,
     TARGET,
     at,
     ends,
+    reaches_its_ends,
 )
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -100,6 +102,9 @@ def _(path: Any) -> Answer:
     return neural.close([neural.torch().linalg.det(rows)], [0], witness=BENT_AT)
 
 
+GEO5_1.right_value("the Fisher-Rao geodesic", formulas.fisher_rao_path)
+
+
 class Geodesics(NamedTuple):
     """The exponential geodesic at one outcome, up to its mass, and the Fisher-Rao one as a law."""
 
@@ -127,8 +132,9 @@ GEO5_1_FIX = Draft(
     assumes=(FINITE_PARTITION, MUTUAL_SUPPORT),
     uses=("D5.1",),
     amends=("GEO5.1",),
-    reading="an e-geodesic is straight in log-probabilities; on the sphere of square roots x a "
-    "geodesic of angle Theta has x'' = -Theta^2 x; mu is not p*, which plays pi in the assumption",
+    reading="an e-geodesic is straight in log-probabilities and joins its ends without a jump; on "
+    "the sphere of square roots x a geodesic of angle Theta has x'' = -Theta^2 x; mu is not p*, "
+    "which plays pi in the assumption",
 )
 
 
@@ -184,25 +190,26 @@ def _by_exponentials(difference: Any) -> Any:
     return sympy.expand(numerator.rewrite(sympy.exp))
 
 
+def both_geodesics(geodesics: Any, law: Finite, t: Fraction) -> Answer:
+    """Compare the circle's arcs with their shares, and log-ratios of the path with the line's."""
+    mu, target = ends(law, Ball)
+    place = Ball.number(t)
+    circle = geodesics.circle(mu, target, place, Ball)
+    straight = [geodesics.straight(a, b, place, Ball) for a, b in zip(mu, target, strict=True)]
+    left = [sum(circle), distance(mu, circle, Ball), distance(circle, target, Ball)]
+    whole = distance(mu, target, Ball)
+    right = [Ball.number(1), place * whole, (1 - place) * whole]
+    for k in range(1, len(mu)):
+        logs = [Ball.log(p[k] / p[0]) for p in (mu, target, straight)]
+        left.append(logs[2])
+        right.append((1 - place) * logs[0] + place * logs[1])
+    return certified.agree(left, right, witnesses=[at(law, t)] * len(left))
+
+
 @GEO5_1_FIX.certified(Scope("two pairs of laws, two places each"))
 def _(geodesics: Any) -> Answer:
     """The circle's arc from mu grows with t, and log-ratios of the path are in proportion."""
-
-    def one(law: Finite, t: Fraction) -> Answer:
-        mu, target = ends(law, Ball)
-        place = Ball.number(t)
-        circle = geodesics.circle(mu, target, place, Ball)
-        straight = [geodesics.straight(a, b, place, Ball) for a, b in zip(mu, target, strict=True)]
-        left = [sum(circle), distance(mu, circle, Ball), distance(circle, target, Ball)]
-        whole = distance(mu, target, Ball)
-        right = [Ball.number(1), place * whole, (1 - place) * whole]
-        for k in range(1, len(mu)):
-            logs = [Ball.log(p[k] / p[0]) for p in (mu, target, straight)]
-            left.append(logs[2])
-            right.append((1 - place) * logs[0] + place * logs[1])
-        return certified.agree(left, right, witnesses=[at(law, t)] * len(left))
-
-    return all_of(one(law, t) for law, t in POINTS)
+    return all_of(both_geodesics(geodesics, law, t) for law, t in POINTS)
 
 
 @GEO5_1_FIX.neural(Scope("three outcomes, one place"))
@@ -236,6 +243,13 @@ def _half_angle(mu: Any, target: Any, t: Any, m: Any) -> list[Any]:
     return formulas.fisher_rao_path(mu, target, t / m.number(2), m)
 
 
+@GEO5_1_FIX.without(MUTUAL_SUPPORT)
+def _(geodesics: Any, law: Finite) -> Answer:
+    arcs_and_lines = both_geodesics(geodesics, law, Fraction(3, 5))
+    return all_of([arcs_and_lines, reaches_its_ends(geodesics.straight, law)])
+
+
+GEO5_1_FIX.meaningless_without(FINITE_PARTITION, NO_TARGET)
 GEO5_1_FIX.wrong_value(
     "the path is the circle, as printed", BOTH._replace(circle=formulas.geometric_path)
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Ball, Exact, Jet, Real, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import POSITIVE_REWARD
@@ -128,6 +128,22 @@ def _(path: Any) -> Answer:
     return neural.compare(inner, ">", 0, witness=AWAY_AT)
 
 
+@P5_3_A.margin(spaces.finite(2, reward=("1/2", "3"), tau=("1/10", "2"), gamma=("1/20", "19/20")))
+def _(path: Any, case: Any, m: Any) -> Any:
+    mu, pi, reward = case.model.numbers(m)
+    gamma = m.number(case["gamma"])
+    target = formulas.soft_optimum(reward, m.number(case["tau"]), m)
+    ascent = formulas.reshaped_gradient(mu, pi, reward, gamma, m)
+    # In one logit -grad KL(p || pi) is p - pi.
+    return ascent[0] * (path(mu, target, gamma, m)[0] - pi[0])
+
+
+@P5_3_A.right("q_gamma, to which g_gamma leads")
+def _(mu: Any, target: Any, gamma: Any, m: Any) -> list[Any]:
+    _, _, reward = AWAY.numbers(m)
+    return formulas.fixed_point(mu, reward, gamma, m)
+
+
 @P5_3_A.number("g_gamma in the first logit")
 def _() -> str:
     return certified.digits(enumerated(*AWAY.numbers(Ball), Ball.number(HALF), Ball)[0])
@@ -192,6 +208,11 @@ def _(effective: Any) -> Answer:
     logs = (neural.tensor(FED.mu).log() + neural.tensor(FED.pi).log()) / 2
     printed = neural.torch().stack(effective(mu, target, reward, 0.5, Tensor))
     return neural.close(printed, logs.softmax(0), witness=FED_AT)
+
+
+@P5_3_B.right("target without the reward")
+def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> list[Any]:
+    return formulas.effective_target(mu, pi, [1] * len(pi), gamma, m)
 
 
 CLAIMS = frozen(P5_3_A, P5_3_B)

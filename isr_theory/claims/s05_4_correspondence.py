@@ -15,7 +15,8 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import FINITE_PARTITION, MUTUAL_SUPPORT, POSITIVE_REWARD
+from isr_theory.claims.assumptions import POSITIVE_REWARD
+from isr_theory.claims.instances import named
 from isr_theory.claims.s04_3_target import weights
 from isr_theory.claims.s05_3_direction import (
     HALF,
@@ -67,16 +68,20 @@ P5_3_FIX = Draft(
     r" r = e^{R/\tau} \Rightarrow q_\gamma \propto \mu\, e^{R/(\tau(1-\gamma))}",
     subject=EQUAL,
     expect=Verdict.VERIFIED,
-    assumes=(POSITIVE_REWARD, MUTUAL_SUPPORT, FINITE_PARTITION),
+    assumes=(POSITIVE_REWARD,),
     uses=("T4.2.a", "D5.1"),
     amends=("P5.3.a", "P5.3.b", "REM5.2.a"),
-    reading="0 <= gamma < 1 and one free logit per outcome, where g_gamma is a positive multiple "
-    "of pi_eff - pi; in the assumption of mutual support p* plays pi",
+    reading="0 <= gamma < 1, finitely many outcomes and one free logit for each, where g_gamma is "
+    "a positive multiple of pi_eff - pi; of the reward where mu = 0 nothing is asked",
 )
 
 
 @P5_3_FIX.symbolic(
-    Scope("every number of outcomes, 0 <= gamma < 1: equations at one outcome, in logs", whole=True)
+    Scope(
+        "every number of outcomes, 0 <= gamma < 1: equations at one outcome, in logs; q, p_gamma "
+        "and pi_eff are 0 where mu = 0",
+        whole=True,
+    )
 )
 def _(correspondence: Any) -> Answer:
     """Solve mu w^gamma r = k pi at one outcome; k and the mass z of p_gamma are common to all."""
@@ -147,6 +152,18 @@ def _(correspondence: Any) -> Answer:
         return neural.close(neural.torch().cat(slopes), zeros, witness=witness)
 
     return all_of(one(law, gamma) for law, gamma in POINTS)
+
+
+@P5_3_FIX.without(POSITIVE_REWARD)
+def _(correspondence: Any, law: Finite) -> Answer:
+    mu, _, reward = law.numbers(Exact)
+    half = Exact.number(HALF)
+    # r^(1/(1-gamma)), the exponent being the rate at tau = 1: at gamma = 1/2 it is r^2, which is
+    # not negative either where r is.
+    sharpened = [Exact.power(r, correspondence.rate(1, half)) for r in reward]
+    q = formulas.tilted(mu, sharpened, Exact)
+    slopes = enumerated(mu, q, reward, half, Exact)
+    return all_of(symbolic.equal(g, 0, witness=named(law, gamma=HALF)) for g in slopes)
 
 
 def _printed_reward(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
@@ -223,6 +240,10 @@ def _(path: Any) -> Answer:
     return neural.compare(inner, ">", 0, witness=OPPOSED_AT)
 
 
+# p* is the reward, normalised, and the fixed point does not see a factor of the reward.
+REM5_2_A.right_value("q_gamma, to which g_gamma leads", formulas.fixed_point)
+
+
 REM5_2_B = Draft(
     "REM5.2.b",
     section="5.2",
@@ -233,10 +254,9 @@ REM5_2_B = Draft(
         "成立：即使奖励取 e^{R/τ}，驻点 q_γ 也可以不同于 p_γ。",
     ),
     statement=r"\exists\, \mu, R, \tau, \gamma:\quad q_\gamma \ne p_\gamma,\quad"
-    r" q_\gamma \propto \mu\, r^{1/(1-\gamma)}",
+    r" q_\gamma \propto \mu\, r^{1/(1-\gamma)},\quad r = e^{R/\tau}",
     subject=formulas.fixed_point,
     expect=Verdict.VERIFIED,
-    assumes=(POSITIVE_REWARD,),
     uses=("P5.3.fix",),
     reading="the remark denies a general rule, so one instance settles it: mu = (9/10, 1/10), "
     "e^(R/tau) = (1, 4) and gamma = 1/3",

@@ -6,6 +6,7 @@ ways: through two KL divergences, Hellinger's distance, or chi squared.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -17,9 +18,10 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
+from isr_theory.claims import instances
 from isr_theory.claims.assumptions import FINITE_MOMENTS, PI_IN_MU
 from isr_theory.claims.enumerated import logits
-from isr_theory.claims.general_law import GAMMA, LEVEL, SUMS, General, U
+from isr_theory.claims.general_law import GAMMA, LEVEL, SUMS, C, General, U
 from isr_theory.claims.s06_1_1_renyi import POINTS, at, between, enclosed_divergence, summed_moment
 from isr_theory.claims.s08_1_ess import enclosed_moment
 from isr_theory.draft import Draft, frozen
@@ -32,36 +34,48 @@ M, SHARE = sympy.symbols("M S", positive=True)
 K = sympy.symbols("K", real=True)
 
 
+def gives_every_moment_back(moment: Callable[[Any, Any], Any]) -> list[Answer]:
+    """Show that a function of D_alpha and alpha is E[w^alpha], which is any number in [0, inf].
+
+    Of order 1 it is the limit from the left, which the first line gives: w^alpha is at most 1 + w,
+    so its mean tends to E[w]. With KL for D it is 1, and so is E[w] where pi << mu. An infinite
+    moment is one of an order above 1 and makes D infinite. Where pi and mu share no outcome the
+    moment is 0, and D is infinite below order 1 and minus infinity above.
+    """
+    return [
+        symbolic.equal(moment(sympy.log(M) / (GAMMA - 1), GAMMA), M),
+        symbolic.equal(moment(K, sympy.S.One), 1),
+        symbolic.equal(moment(-sympy.log(SHARE), sympy.S.Zero), SHARE),
+        symbolic.equal(1 / moment(sympy.oo, 1 + C), 0),
+        symbolic.equal(moment(sympy.oo, 1 - C), 0),
+        symbolic.equal(moment(-sympy.oo, 1 + C), 0),
+    ]
+
+
 T6_2 = Draft(
     "T6.2",
     section="6.1",
     kind=Kind.IDENTITY,
     title=Text("Moments of the weights are Renyi divergences", "IS 权重的矩与 Rényi 散度"),
     finding=Text(
-        "True: the definition read backwards; at gamma = 1 by continuity.",
-        "成立：即定义的移项；γ = 1 处按连续性理解。",
+        "True of any two laws: the definition read backwards; at gamma = 1 by continuity.",
+        "对任意两分布成立：即定义的移项；γ = 1 处按连续性理解。",
     ),
     statement=r"\mathbb{E}_\mu[w^\gamma] = \exp\bigl((\gamma-1) D_\gamma(\pi\|\mu)\bigr)",
     subject=formulas.moment_from_renyi,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.COMPLETE,
-    assumes=(PI_IN_MU, FINITE_MOMENTS),
     uses=("D6.1",),
-    reading="at gamma = 1, D is the limit KL(pi || mu), finite; at gamma = 0, E_mu[w^0] is "
-    "mu(pi > 0)",
+    reading="D_gamma is Definition 6.1, an expectation under mu, and both sides may be infinite; "
+    "at gamma = 1 the right side is its limit from the left, 1 with D = KL(pi || mu) where that "
+    "is finite; at gamma = 0, E_mu[w^0] is mu(pi > 0)",
 )
 
 
-@T6_2.symbolic(Scope("every law: E_mu[w^gamma] is any positive number", whole=True))
+@T6_2.symbolic(Scope("any two laws: E_mu[w^gamma] is any number in [0, inf]", whole=True))
 def _(moment: Any) -> Answer:
     """D written out by its definition for a free moment; gamma = 1 and 0 by their limits."""
-    return all_of(
-        [
-            symbolic.equal(moment(sympy.log(M) / (GAMMA - 1), GAMMA, Exact), M),
-            symbolic.equal(moment(K, sympy.S.One, Exact), 1),
-            symbolic.equal(moment(-sympy.log(SHARE), sympy.S.Zero, Exact), SHARE),
-        ]
-    )
+    return all_of(gives_every_moment_back(lambda d, alpha: moment(d, alpha, Exact)))
 
 
 def gaussian_divergence(sigma2: Number, alpha: Number) -> Number:
@@ -136,7 +150,7 @@ REM6_1 = Draft(
     assumes=(PI_IN_MU, FINITE_MOMENTS),
     uses=("D6.1", "T6.2"),
     reading="'exactly' is without a remainder, whichever way D is come by; gamma > 0 is not 1, and "
-    "the two divergences are finite",
+    "the two divergences are finite; outcomes that pi has not add nothing",
 )
 
 
@@ -260,6 +274,27 @@ def _(moment: Any, trial: Trial) -> Answer:
     )
     closed = moment(exponential_divergence(3.0, 0.5, Real), 0.5, Real)
     return trial.agrees(mean, closed, witness=Witness.at(rate=3, gamma=Fraction(1, 2)))
+
+
+@REM6_1.without(PI_IN_MU)
+def _(moment: Any, law: Finite) -> Answer:
+    # D_2 is log(1 + chi^2), and chi^2 is infinite where pi has mass that mu has not.
+    pairs = list(zip(law.mu, law.pi, strict=True))
+    chi2 = sum((Ball.number((b - a) ** 2 / a) for a, b in pairs if a > 0), flint.arb(0))
+    if any(a == 0 < b for a, b in pairs):
+        chi2 = flint.arb("inf")
+    two = Ball.number(2)
+    return certified.agree(
+        [instances.moment(law, two)],
+        [moment(Ball.log(1 + chi2), two, Ball)],
+        witnesses=[at(law, 2)],
+    )
+
+
+REM6_1.meaningless_without(
+    FINITE_MOMENTS,
+    "where E_mu[w^gamma] is infinite rho cannot be normalised, so there are no divergences to it",
+)
 
 
 @REM6_1.wrong("to first order in gamma - 1")

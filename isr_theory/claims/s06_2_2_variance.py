@@ -8,6 +8,7 @@ weights is one factor, and controls the variance from above where |r s| is bound
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from functools import cache
 from typing import Any
@@ -23,6 +24,7 @@ from isr_theory.claims.assumptions import BOUNDED_SCORE, FINITE_MOMENTS, PI_IN_M
 from isr_theory.claims.enumerated import witness_of
 from isr_theory.claims.general_law import GAMMA, LEVEL, MU, SUMS, TARGET, C, General, U, total
 from isr_theory.claims.s06_1_1_renyi import divergence_between, enclosed_divergence
+from isr_theory.claims.s06_1_2_moments import gaussian_divergence
 from isr_theory.claims.s06_2_1_second_moment import (
     GAMMAS,
     POINTS,
@@ -35,7 +37,7 @@ from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
 from isr_theory.formulas import Law
-from isr_theory.models import RARE_ARM, THREE_ARMS, Finite
+from isr_theory.models import RARE_ARM, THREE_ARMS, Finite, GaussianShift
 
 BOUND = sympy.symbols("B", positive=True)
 EVERY_LAW = Scope("every law and score: sums over a general outcome", whole=True)
@@ -112,7 +114,10 @@ def enclosed_gradient2(law: Finite, gamma: Fraction) -> Any:
     """|g_gamma|^2 in balls: g is c (pi_eff - pi), its masses summed outcome by outcome."""
     mu, pi, reward = law.numbers(Ball)
     g = Ball.number(gamma)
-    masses = [a * Ball.exp(g * Ball.log(b / a)) * r for a, b, r in zip(mu, pi, reward, strict=True)]
+    # What mu has not never occurs.
+    masses = [
+        a * Ball.power(b / a, g) * r if a > 0 else a for a, b, r in zip(mu, pi, reward, strict=True)
+    ]
     whole = sum(masses, flint.arb(0))
     parts = [mass - whole * b for mass, b in zip(masses, pi, strict=True)]
     return sum((x * x for x in parts), flint.arb(0))
@@ -121,15 +126,18 @@ def enclosed_gradient2(law: Finite, gamma: Fraction) -> Any:
 def paired_variance(law: Finite, gamma: Fraction, m: Arithmetic) -> Number:
     """Tr Cov of w^gamma r s in all logits: half the mean squared distance of two draws."""
     mu, pi, reward = law.numbers(m)
-    arms = range(len(mu))
-    rows = [
-        [m.power(pi[i] / mu[i], m.number(gamma)) * reward[i] * (int(i == k) - pi[k]) for k in arms]
-        for i in arms
-    ]
+    seen = [i for i, mass in enumerate(law.mu) if mass > 0]
+    rows = {
+        i: [
+            m.power(pi[i] / mu[i], m.number(gamma)) * reward[i] * (int(i == k) - p)
+            for k, p in enumerate(pi)
+        ]
+        for i in seen
+    }
     pairs = [
         mu[i] * mu[j] * (x - y) * (x - y)
-        for i in arms
-        for j in arms
+        for i in seen
+        for j in seen
         for x, y in zip(rows[i], rows[j], strict=True)
     ]
     return sum(pairs) / 2
@@ -202,6 +210,30 @@ def _(variance: Any, trial: Trial) -> Answer:
     return trial.agrees(drawn, closed, witness=witness_of(THREE_ARMS, gamma=gamma))
 
 
+# Half of pi lies where mu has nothing, and its score there is longer than elsewhere.
+UNSEEN = Finite.of("1/2 1/2 0", "1/4 1/4 1/2", "1 1 2")
+
+
+@T6_3_FIX.without(PI_IN_MU, on=(UNSEEN,))
+def _(variance: Any, law: Finite) -> Answer | None:
+    # Where all scores are of one length, no mean of them tells one nu from another.
+    if len(set(score_lengths(law, Exact))) == 1:
+        return None
+    # nu is pi at gamma = 1/2, so its mean is over outcomes that no sample shows.
+    gamma = Fraction(1, 2)
+    mu, pi, _ = law.numbers(Ball)
+    lengths, gradient2 = score_lengths(law, Ball), enclosed_gradient2(law, gamma)
+    closed = variance(mu, pi, lengths, gradient2, Ball.number(gamma), Ball)
+    witness = witness_of(law, gamma=gamma)
+    return certified.agree([enclosed_variance(law, gamma)], [closed], witnesses=[witness])
+
+
+T6_3_FIX.meaningless_without(
+    FINITE_MOMENTS,
+    "where E_mu[w^(2 gamma)] is infinite nu cannot be normalised, so no mean under it exists",
+)
+
+
 @T6_3_FIX.wrong("the scores under mu")
 def _(mu: Any, pi: Any, score2: Any, gradient2: Any, gamma: Any, m: Any) -> Any:
     mean = sum(a * x for a, x in zip(mu, score2, strict=True))
@@ -247,17 +279,17 @@ T6_3_BOUND = Draft(
     title=Text("A bound by the Renyi divergence", "方差的 Rényi 上界"),
     finding=Text(
         "Bounded scores bound the variance by the second moment of the weights, with equality if "
-        "and only if |r s| is B wherever pi is positive.",
-        "|r s| 有界时，方差受 E[w^{2γ}] 控制；等号成立当且仅当在 π > 0 处 |r s| 恒为 B。",
+        "and only if |r s| is B wherever mu and pi are positive.",
+        "|r s| 有界时，方差受 E[w^{2γ}] 控制；等号成立当且仅当在 μ, π > 0 处 |r s| 恒为 B。",
     ),
     statement=r"|r\,\nabla\log\pi| \le B \;\Rightarrow\; n\,\mathrm{tr\,Cov}(\hat g_\gamma)"
     r" \le B^2 e^{(2\gamma-1) D_{2\gamma}(\pi\|\mu)} - |g_\gamma|^2",
     subject=variance_bound,
     expect=Verdict.VERIFIED,
-    assumes=(BOUNDED_SCORE, PI_IN_MU, FINITE_MOMENTS),
-    uses=("T6.3.b", "T6.3.fix"),
+    assumes=(BOUNDED_SCORE,),
+    uses=("T6.3.b",),
     reading="the paper's 'dominant part, when r and grad log pi are bounded', as an inequality; "
-    "gamma > 0",
+    "0 < gamma <= 1, so that g_gamma exists; where the second moment is infinite so is the bound",
 )
 
 
@@ -268,9 +300,9 @@ def _(bound: Any) -> Answer:
     second = total(sympy.exp(U + 2 * GAMMA * LEVEL))
     above = bound(BOUND, sympy.log(second) / (2 * GAMMA - 1), gradient2, GAMMA, Exact)
     over = sympy.exp(U + 2 * GAMMA * LEVEL) * (BOUND**2 - LENGTH2)
-    # An outcome whose |r s|^2 is B^2 / (1 + c), and one whose |r s| is B.
+    # An outcome whose |r s|^2 is B^2 - c, which may be 0, and one whose |r s| is B.
     below, tight = (
-        over.subs(FIRST, BOUND / root).subs(SECOND, 0) for root in (sympy.sqrt(1 + C), 1)
+        over.subs(FIRST, length).subs(SECOND, 0) for length in (sympy.sqrt(BOUND**2 - C), BOUND)
     )
     return all_of(
         [
@@ -342,6 +374,42 @@ def _(bound: Any, trial: Trial) -> Answer:
     above = bound(float(longest(THREE_ARMS).mid()), divergence, gradient2, 0.75, Real)
     drawn = drawn_variance(trial, THREE_ARMS, gamma)
     return trial.below(drawn, above, witness=witness_of(THREE_ARMS, gamma=gamma))
+
+
+@T6_3_BOUND.without(BOUNDED_SCORE)
+def _(bound: Any, model: Finite | GaussianShift) -> Answer:
+    gamma, one = Fraction(1), Ball.number(1)
+    if isinstance(model, Finite):
+        above = bound(
+            longest(model),
+            enclosed_divergence(model, 2 * gamma),
+            enclosed_gradient2(model, gamma),
+            one,
+            Ball,
+        )
+        witness = witness_of(model, gamma=gamma)
+        return certified.compare(enclosed_variance(model, gamma), "<=", above, witness=witness)
+    # No B bounds y - |theta|: take its root mean square under pi, which is 1.
+    mean, second = shifted_moments(model.sigma2, one)
+    divergence = gaussian_divergence(Ball.number(model.sigma2), 2 * one)
+    witness = Witness.at(mu="N(0, 1)", sigma2=model.sigma2, gamma=gamma, B=1)
+    above = bound(one, divergence, mean * mean, one, Ball)
+    return certified.compare(second - mean * mean, "<=", above, witness=witness)
+
+
+def shifted_moments(sigma2: Fraction, gamma: Any) -> tuple[Any, Any]:
+    """E_mu[w^gamma s] and E_mu[w^(2 gamma) s^2] by quadrature: s = y - sigma along theta, r = 1."""
+    sigma, size = Ball.sqrt(Ball.number(sigma2)), math.ceil(sigma2) + 1
+
+    def term(y: Any) -> Any:
+        return (gamma * (sigma * y - sigma * sigma / 2)).exp() * (y - sigma)
+
+    # As gamma <= 1, sigma <= size and x^2 <= 2 e^x, both stay below 2 3^size e^((2 size + 1) |y|).
+    growth, constant = 2 * size + 1, 2 * 3**size
+    return (
+        certified.gaussian_expectation(term, growth=growth, constant=constant),
+        certified.gaussian_expectation(lambda y: term(y) ** 2, growth=growth, constant=constant),
+    )
 
 
 @T6_3_BOUND.wrong("B for B squared")

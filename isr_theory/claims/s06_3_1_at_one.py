@@ -10,6 +10,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
+import flint
 import sympy
 
 from isr_theory import formulas
@@ -17,6 +18,7 @@ from isr_theory.arithmetic import Arithmetic, Ball, Jet, Number, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import PI_IN_MU
 from isr_theory.claims.general_law import LEVEL, MU, SUMS, TARGET, D, U, total
+from isr_theory.claims.instances import moment
 from isr_theory.claims.s06_1_1_renyi import summed_moment
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -37,6 +39,17 @@ def ends(law: Finite, m: Arithmetic) -> tuple[list[Number], list[Number]]:
     """Return mu and pi in an arithmetic."""
     mu, pi, _ = law.numbers(m)
     return mu, pi
+
+
+def common_ends(law: Finite, m: Arithmetic) -> tuple[list[Number], list[Number]]:
+    """Return mu and pi where both are positive."""
+    rows = [(a, b) for a, b in zip(law.mu, law.pi, strict=True) if a > 0 and b > 0]
+    return [m.number(a) for a, _ in rows], [m.number(b) for _, b in rows]
+
+
+def missed(p: tuple[Fraction, ...], q: tuple[Fraction, ...]) -> Any:
+    """What KL(p || q) has besides the outcomes that both have: +inf where q misses one of p."""
+    return flint.arb("inf" if any(a > 0 == b for a, b in zip(p, q, strict=True)) else 0)
 
 
 def log_moment(law: Finite, m: Arithmetic) -> Callable[[Number], Number]:
@@ -110,6 +123,18 @@ def _(kl: Any) -> Answer:
     mu, pi = neural.tensor(RARE_ARM.mu), neural.tensor(RARE_ARM.pi)
     slope = neural.gradient(lambda t: (mu * (pi / mu) ** t).sum().log(), neural.tensor(1))
     return neural.close([slope], [kl(pi, mu, Tensor)], witness=at(RARE_ARM))
+
+
+@C6_4_A.without(PI_IN_MU)
+def _(kl: Any, law: Finite) -> Answer:
+    # From above: from below D grows past every bound where mu misses an outcome, as KL does.
+    mu, pi = common_ends(law, Ball)
+    limit = kl(pi, mu, Ball) + missed(law.pi, law.mu)
+    step = Ball.number(Fraction(1, 2**20))
+    near = Ball.log(moment(law, 1 + step)) / step
+    # D there is the mean slope of K(t) = log E[w^t] on [1, 1 + step], KL is K'(1), and K'' is the
+    # variance of log w under some law: at most 8^2/4, as masses above 1/40 leave it a range of 8.
+    return certified.compare(abs(near - limit), "<", 16 * step, witness=at(law))
 
 
 @C6_4_A.wrong("KL(mu || pi)")

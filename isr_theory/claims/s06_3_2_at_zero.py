@@ -14,27 +14,41 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real, Tensor
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
+from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict
 from isr_theory.claims.assumptions import MUTUAL_SUPPORT, POLICIES_DIFFER
 from isr_theory.claims.general_law import LEVEL, MU, SUMS, TARGET, C, U, gibbs, total
+from isr_theory.claims.instances import moment
 from isr_theory.claims.s06_1_1_renyi import summed_moment
 from isr_theory.claims.s06_3_1_at_one import (
     LAWS,
     Q,
     T,
     at,
+    common_ends,
     convex_in_the_exponent,
     ends,
     log_moment,
+    missed,
 )
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
 from isr_theory.formulas import Law
-from isr_theory.models import RARE_ARM, TWO_ARMS, Finite
+from isr_theory.models import LOST_SUPPORT, NEW_SUPPORT, RARE_ARM, THREE_ARMS, TWO_ARMS, Finite
 
 W = sympy.symbols("w", positive=True)
+
+MU_IN_PI = Assumption(
+    "mu_in_pi",
+    Text(
+        "pi gives mass to every outcome to which mu does (mu << pi).", "π 覆盖 μ 的支撑（μ ≪ π）。"
+    ),
+    lambda law: all(b > 0 for a, b in zip(law.mu, law.pi, strict=True) if a > 0),
+    examples=(TWO_ARMS, THREE_ARMS, NEW_SUPPORT),
+    violations=(LOST_SUPPORT,),
+    draw=Finite.drawn,
+)
 
 
 C6_4_B = Draft(
@@ -98,6 +112,10 @@ def _(least: Any, trial: Trial) -> Answer:
     return trial.below(second(least) - second(QUARTER), 0.0, witness=BELOW_THE_END)
 
 
+# The second moment of these two arms is least at 0.2292155...
+C6_4_B.right_value("where it is least, to four places", Fraction(2292, 10000))
+
+
 @C6_4_B.number("V(1/4), mu = (1/2, 1/2), pi = (9/10, 1/10)")
 def _() -> str:
     return certified.digits(summed_moment(TWO_ARMS, Ball.number("1/2"), Ball))
@@ -122,7 +140,7 @@ C6_4_B_FIX = Draft(
     r" \lim_{\gamma\to 0} D_\gamma(\pi\|\mu)/\gamma = D_{KL}(\mu\|\pi)",
     subject=second_moment_slope,
     expect=Verdict.VERIFIED,
-    assumes=(MUTUAL_SUPPORT, POLICIES_DIFFER),
+    assumes=(MU_IN_PI, POLICIES_DIFFER),
     uses=("D6.1", "T6.3.b"),
     amends=("C6.4.b",),
     reading="from the right; both are infinite where KL(mu || pi) is",
@@ -130,7 +148,7 @@ C6_4_B_FIX = Draft(
 
 
 @C6_4_B_FIX.symbolic(
-    Scope("every law of mutual support: quotients of w^t, outcome by outcome", whole=True)
+    Scope("every pi >> mu that is not mu: quotients of w^t, outcome by outcome", whole=True)
 )
 def _(slope: Any) -> Answer:
     """The quotient (w^t - 1)/t falls to log w as t falls to 0; Gibbs's inequality for the sign."""
@@ -189,6 +207,26 @@ def _(slope: Any) -> Answer:
     return neural.close([backwards], [slope(mu, pi, Tensor)], witness=at(RARE_ARM))
 
 
+@C6_4_B_FIX.without(MU_IN_PI)
+@C6_4_B_FIX.without(POLICIES_DIFFER)
+def _(slope: Any, law: Finite) -> Answer:
+    rows = list(zip(*common_ends(law, Ball), strict=True))
+
+    def second(gamma: Any) -> Any:
+        # Just above gamma = 0, where an outcome that pi has not adds nothing.
+        return sum(a * Jet.power(b / a, 2 * gamma) for a, b in rows)
+
+    fall = certified.derivatives(second, Ball.number(0), 1)[1]
+    stated = slope(*common_ends(law, Ball), Ball) - missed(law.mu, law.pi)
+    return all_of(
+        [
+            certified.agree([fall], [stated], witnesses=[at(law)]),
+            # Exactly, since balls cannot tell 0 from less.
+            symbolic.compare(slope(*common_ends(law, Exact), Exact), "<", 0, witness=at(law)),
+        ]
+    )
+
+
 @C6_4_B_FIX.wrong("least at gamma = 0: no slope")
 def _(mu: Any, pi: Any, m: Any) -> Any:
     return 0 * formulas.kl(mu, pi, m)
@@ -227,24 +265,22 @@ C6_4_C = Draft(
     kind=Kind.LIMIT,
     title=Text("As gamma tends to 0, Var(w^gamma) tends to 0", "γ→0 时 Var(w^γ) → 0"),
     finding=Text(
-        "True where pi and mu have the same support: the weights' own variance tends to 0, the "
-        "least that a variance can be.",
-        "π 与 μ 支撑相同时成立：权重自身的方差趋于 0，即方差可能的最小值。",
+        "True where pi covers mu: the weights' own variance tends to 0, the least that a variance "
+        "can be.",
+        "π 覆盖 μ 的支撑时成立：权重自身的方差趋于 0，即方差可能的最小值。",
     ),
     statement=r"\lim_{\gamma\to 0} \mathrm{Var}_\mu(w^\gamma) = 0"
     r" = \min_{0\le\gamma\le 1} \mathrm{Var}_\mu(w^\gamma)",
     subject=formulas.weight_variance,
     expect=Verdict.VERIFIED,
-    assumes=(MUTUAL_SUPPORT,),
+    assumes=(MU_IN_PI,),
     uses=("T6.3.b",),
     reading="'the variance' of 6.4 as that of the weights, E[w^(2 gamma)] - E[w^gamma]^2, which "
     "is 0 at gamma = 0; nothing is said of how it gets there",
 )
 
 
-@C6_4_C.symbolic(
-    Scope("every law of mutual support: dominated by 1 + w, outcome by outcome", whole=True)
-)
+@C6_4_C.symbolic(Scope("every pi >> mu: dominated by 1 + w, outcome by outcome", whole=True))
 def _(variance: Any) -> Answer:
     """A mean of squares, so never negative; both moments tend to 1, dominated by 1 + w."""
     powered = sympy.exp(C * LEVEL)
@@ -319,6 +355,14 @@ def _(variance: Any, trial: Trial) -> Answer:
     )
     closed = variance(*(summed_moment(TWO_ARMS, t, Real) for t in (0.5, 1.0)))
     return trial.agrees(mean, closed, witness=at(TWO_ARMS, gamma=Fraction(1, 2)))
+
+
+@C6_4_C.without(MU_IN_PI)
+def _(variance: Any, law: Finite) -> Answer:
+    gamma = Ball.number(Fraction(1, 2**10))
+    first, second = (moment(law, k * gamma) for k in (1, 2))
+    # Var(w^gamma) is about gamma^2 Var(log w), and Var(log w) is at most 16 here.
+    return certified.compare(variance(first, second), "<", gamma, witness=at(law))
 
 
 @C6_4_C.wrong("the second moment, which is V")

@@ -1,6 +1,6 @@
 """Section 7.1: Bias(gamma) = KL(p* || p_gamma), on the geometric path from mu to p*.
 
-It falls, as Theorem 7.2 says, except at gamma = 1, where it is flat; and it is convex.
+It falls, as Theorem 7.2 says, up to gamma = 1.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real, Tensor
 from isr_theory.claim import (
     Answer,
+    Assumption,
     Kind,
     Outcome,
     PrintedProof,
@@ -45,12 +44,13 @@ from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import RARE_ARM, THREE_ARMS, UNIFORM_POLICY, Finite
+from isr_theory.models import NEW_SUPPORT, RARE_ARM, THREE_ARMS, UNIFORM_POLICY, Finite
 
 Law = Sequence[Number]
 # In these laws the field pi plays p*.
 LAWS = (THREE_ARMS, RARE_ARM)
 POINTS = [(law, Fraction(g)) for law in LAWS for g in ("1/4", "3/5", "1")]
+HALF = Fraction(1, 2)
 
 
 def at(law: Finite, gamma: Any) -> Witness:
@@ -93,6 +93,27 @@ def enclosed_derivatives(law: Finite, gamma: Fraction) -> list[Any]:
     return certified.derivatives(bias_along(law, Jet), Ball.number(gamma), 2)
 
 
+def infinite_bias(law: Finite) -> Answer | None:
+    """Return a FAILS where Bias is infinite at every gamma below 1: it has no slope and no order.
+
+    There p* has an outcome that mu, and so p_gamma, does not have.
+    """
+    if all(a > 0 or p == 0 for a, p in zip(law.mu, law.pi, strict=True)):
+        return None
+    shows = "p_gamma misses an outcome of p*, so Bias is infinite"
+    return Answer(Outcome.FAILS, Strength.PROOF, at(law, HALF).showing(shows))
+
+
+FINITE_BIAS = Assumption(
+    "finite_bias",
+    Text("KL(p* || mu) is finite.", "KL(p*‖μ) 有限。"),
+    # In these instances pi plays p*; it may be mu.
+    lambda law: infinite_bias(law) is None,
+    examples=(THREE_ARMS, Finite.of("1/2 1/2", "1/2 1/2")),
+    violations=(NEW_SUPPORT,),
+    draw=Finite.drawn,
+)
+
 D7_1 = Draft(
     "D7.1",
     section="7.1",
@@ -108,7 +129,7 @@ D7_1 = Draft(
     subject=formulas.bias,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.COMPLETE,
-    assumes=(TARGET_DIFFERS,),
+    assumes=(FINITE_BIAS,),
     uses=("D5.1",),
     reading="0 <= gamma <= 1, where Z_gamma is positive and at most 1; p* = e^(r/tau)/Z is "
     "positive wherever mu is; the bias of p_gamma, not of any estimator",
@@ -121,6 +142,12 @@ def _(bias: Any) -> Answer:
     return all_of(
         [symbolic.equal(slope_of(general_bias(), 0), bias(MU, TARGET, GAMMA, SUMS)), *gibbs()]
     )
+
+
+@D7_1.margin(*(spaces.finite(arms, gamma=("0", "1")) for arms in (2, 3)))
+def _(bias: Any, case: Any, m: Any) -> Any:
+    mu, target, _ = case.model.numbers(m)
+    return bias(mu, target, m.number(case["gamma"]), m)
 
 
 @D7_1.certified(Scope("two laws at three gammas"))
@@ -149,6 +176,13 @@ def _(bias: Any, trial: Trial) -> Answer:
     )
     closed = bias(list(mu), list(target), 0.5, Real)
     return trial.agrees(mean, closed, witness=at(THREE_ARMS, Fraction(1, 2)))
+
+
+D7_1.meaningless_without(
+    FINITE_BIAS,
+    "where KL(p* || mu) is infinite the closed form is 0 times infinity at gamma = 1, and where p* "
+    "and mu share no outcome Z_gamma is 0 and there is no p_gamma",
+)
 
 
 @D7_1.wrong("the divergence of p_gamma from p*")
@@ -209,6 +243,12 @@ def _(slope: Any) -> Answer:
     )
 
 
+@T7_2_A.margin(*(spaces.finite(arms, gamma=("0", "1")) for arms in (2, 3)))
+def _(slope: Any, case: Any, m: Any) -> Any:
+    mu, target, _ = case.model.numbers(m)
+    return -slope(mu, target, m.number(case["gamma"]), m)
+
+
 @T7_2_A.certified(Scope("two laws, every gamma in [0, 99/100]"))
 def _(slope: Any) -> Answer:
     """The slope is that of the defined divergence at points, and negative box by box."""
@@ -243,6 +283,23 @@ def _(slope: Any) -> Answer:
     return all_of(answers)
 
 
+@T7_2_A.without(TARGET_DIFFERS)
+def _(slope: Any, law: Finite) -> Answer:
+    witness = at(law, HALF)
+    return infinite_bias(law) or all_of(
+        [
+            certified.agree(
+                [on_balls(slope, law)(Ball.number(HALF))],
+                [enclosed_derivatives(law, HALF)[1]],
+                witnesses=[witness],
+            ),
+            symbolic.compare(
+                slope(*ends(law, Exact), Exact.number(HALF), Exact), "<", 0, witness=witness
+            ),
+        ]
+    )
+
+
 @T7_2_A.wrong("sign")
 def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
     return -1 * formulas.bias_slope(mu, target, gamma, m)
@@ -271,155 +328,4 @@ def _() -> str:
     return certified.digits(enclosed_derivatives(THREE_ARMS, Fraction(0))[1])
 
 
-T7_2_B = Draft(
-    "T7.2.b",
-    section="7.1",
-    kind=Kind.INEQUALITY,
-    title=Text("The slope of the bias is negative at gamma = 1 too", "Bias 在 γ = 1 处斜率也为负"),
-    finding=Text(
-        "False: p_1 is p*, so the slope there is exactly 0.",
-        "不成立：p_1 = p*，该处斜率恰为 0。",
-    ),
-    statement=r"\mathrm{Bias}'(1) < 0",
-    subject=formulas.geometric_path,
-    expect=Verdict.REFUTED,
-    printed_proof=PrintedProof.WRONG,
-    assumes=(TARGET_DIFFERS,),
-    uses=("T7.2.a",),
-    reading="the theorem names no range; gamma = 1 is in every range that the paper uses",
-)
-DYADIC = Finite.of("1/2 1/2", "3/4 1/4")
-AT_THE_END = at(DYADIC, 1)
-
-
-@T7_2_B.symbolic(Scope("the two arms of the witness"))
-def _(path: Any) -> Answer:
-    """KL(p* || p_gamma) differentiated in gamma, at 1."""
-    mu, target = ends(DYADIC, Exact)
-    bias = sum(
-        p * sympy.log(p / q) for p, q in zip(target, path(mu, target, GAMMA, Exact), strict=True)
-    )
-    slope = sympy.simplify(sympy.diff(bias, GAMMA).subs(GAMMA, 1))
-    return symbolic.compare(slope, "<", 0, witness=AT_THE_END)
-
-
-@T7_2_B.certified(Scope("the two arms of the witness"))
-def _(path: Any) -> Answer:
-    """The sum of (p_1 - p*) log(p*/mu) is the ball [0, 0]: dyadic laws have exact powers."""
-    mu, target = ends(DYADIC, Ball)
-    last = path(mu, target, Ball.number(1), SimpleNamespace(power=lambda x, y: x**y))
-    rows = zip(mu, target, last, strict=True)
-    slope = sum((q - p) * Ball.log(p / a) for a, p, q in rows)
-    negation = certified.compare(slope, ">=", 0, witness=AT_THE_END)
-    if negation.outcome is Outcome.HOLDS:
-        return Answer(Outcome.FAILS, Strength.PROOF, AT_THE_END.showing("the slope is 0"))
-    return Answer(Outcome.UNDECIDED, Strength.PROOF, detail=negation.detail)
-
-
-def bias_curvature(mu: Law, target: Law, gamma: Number, m: Arithmetic) -> Number:
-    """Bias''(gamma) = Var_{p_gamma}(log p*/mu)."""
-    path = formulas.geometric_path(mu, target, gamma, m)
-    rows = [(q, m.log(p / a)) for q, a, p in zip(path, mu, target, strict=True)]
-    mean = sum(q * level for q, level in rows)
-    return sum(q * level * level for q, level in rows) - mean * mean
-
-
-T7_2_B_FIX = Draft(
-    "T7.2.b.fix",
-    section="7.1",
-    kind=Kind.IDENTITY,
-    title=Text("The bias is convex and flat at gamma = 1", "Bias 为凸函数且在 γ = 1 处平坦"),
-    finding=Text(
-        "Bias'' is the variance of log p*/mu under p_gamma, and Bias'(1) = 0.",
-        "Bias'' 等于 log(p*/μ) 在 p_γ 下的方差，且 Bias'(1) = 0。",
-    ),
-    statement=r"\mathrm{Bias}''(\gamma)"
-    r" = \mathrm{Var}_{p_\gamma}\!\left(\log\tfrac{p^*}{\mu}\right) > 0,"
-    r"\quad \mathrm{Bias}'(1) = 0",
-    subject=bias_curvature,
-    expect=Verdict.VERIFIED,
-    assumes=(TARGET_DIFFERS,),
-    uses=("D7.1", "T7.2.a"),
-    amends=("T7.2.b",),
-    reading="0 < gamma < 1, and at the ends where that variance is finite; Bias'(1) is the slope "
-    "from the left",
-)
-
-
-@T7_2_B_FIX.symbolic(EVERY_LAW)
-def _(curvature: Any) -> Answer:
-    """The second derivative of a general law's bias; it is half a double mean of squares."""
-    x, y, p, q = sympy.symbols("x y p q", real=True)
-    # Of two outcomes x and y with masses p and q: E[x^2] E[1] - E[x]^2 for the pair.
-    spread = (p * x**2 + q * y**2) * (p + q) - (p * x + q * y) ** 2
-    return all_of(
-        [
-            symbolic.equal(
-                slope_of(general_bias(), 2), curvature(MU, TARGET, GAMMA, SUMS), reduce=sympy.cancel
-            ),
-            symbolic.equal(spread, p * q * (x - y) ** 2),
-            symbolic.equal(slope_of(general_bias(1)), 0),
-        ]
-    )
-
-
-@T7_2_B_FIX.certified(Scope("two laws: values at three gammas, signs on [0, 1]"))
-def _(curvature: Any) -> Answer:
-    """Power series of the definition: first and second derivative, and the sign box by box."""
-    closed = [on_balls(curvature, law)(Ball.number(g)) for law, g in POINTS]
-    defined = [enclosed_derivatives(law, g)[2] for law, g in POINTS]
-    flat = [enclosed_derivatives(law, Fraction(1))[1] for law in LAWS]
-    signs = [
-        certified.sign_on(
-            on_balls(curvature, law),
-            (Fraction(0), Fraction(1)),
-            positive=True,
-            witness=along(law),
-        )
-        for law in LAWS
-    ]
-    return all_of(
-        [
-            certified.agree(closed, defined, witnesses=[at(law, g) for law, g in POINTS]),
-            certified.agree(flat, [Ball.number(0)] * 2, witnesses=[at(law, 1) for law in LAWS]),
-            *signs,
-        ]
-    )
-
-
-@T7_2_B_FIX.neural(Scope("four arms at three gammas"))
-def _(curvature: Any) -> Answer:
-    """The definition differentiated twice backwards, and once at gamma = 1."""
-    answers = []
-    for gamma in (Fraction(1, 10), Fraction(1, 2), Fraction(1)):
-        place = neural.tensor(gamma)
-        twice = neural.hessian(bias_along(UNIFORM_POLICY, Tensor), place)
-        closed = curvature(*ends(UNIFORM_POLICY, Tensor), place, Tensor)
-        answers.append(neural.close(twice, closed, witness=at(UNIFORM_POLICY, gamma)))
-    slope = neural.gradient(bias_along(UNIFORM_POLICY, Tensor), neural.tensor(1))
-    return all_of([*answers, neural.close([slope], [0], witness=at(UNIFORM_POLICY, 1))])
-
-
-@T7_2_B_FIX.wrong("the variance under p*")
-def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
-    return bias_curvature(mu, target, m.number(1), m)
-
-
-@T7_2_B_FIX.wrong("the second moment")
-def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
-    path = formulas.geometric_path(mu, target, gamma, m)
-    rows = [(q, m.log(p / a)) for q, a, p in zip(path, mu, target, strict=True)]
-    return sum(q * level * level for q, level in rows)
-
-
-@T7_2_B_FIX.wrong("sign")
-def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
-    return -1 * bias_curvature(mu, target, gamma, m)
-
-
-@T7_2_B_FIX.number("Bias'' at gamma = 1, mu = (3/5, 3/10, 1/10), p* = (1/5, 3/10, 1/2)")
-def _() -> str:
-    return certified.digits(enclosed_derivatives(THREE_ARMS, Fraction(1))[2])
-
-
-CLAIMS = frozen(D7_1, T7_2_A, T7_2_B, T7_2_B_FIX)
+CLAIMS = frozen(D7_1, T7_2_A)

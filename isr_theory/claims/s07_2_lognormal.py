@@ -16,12 +16,14 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real
-from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
+from isr_theory.claim import Answer, Assumption, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import LOGNORMAL
+from isr_theory.claims.instances import log_variance, moment, named
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
+from isr_theory.models import ExponentialRate, Finite, GaussianShift
 
 SIGMA, GAMMA, D = sympy.symbols("sigma gamma d", positive=True)
 X, Y, Z = sympy.symbols("x y z", real=True)
@@ -73,6 +75,40 @@ def witnesses(points: list[tuple[Fraction, Fraction]]) -> list[Witness]:
 
 
 POINTS = [(Fraction(s), Fraction(g)) for s, g in ((1, "1/4"), (1, "3/4"), (4, "1/2"), ("1/3", 1))]
+
+
+WEIGHTS_VARY = Assumption(
+    "weights_vary",
+    Text("sigma2 > 0: the weights are not all 1.", "σ² > 0：权重不恒为 1。"),
+    lambda model: model.sigma2 > 0,
+    examples=(GaussianShift(Fraction(1)), GaussianShift(Fraction(4), d=2)),
+    violations=(GaussianShift(Fraction(0)),),
+    draw=LOGNORMAL.draw,
+)
+
+
+# Where the closed forms of this section are tried on laws that are not log-normal.
+TRIED = Fraction(3, 4)
+
+
+def divergence(model: Any) -> Any:
+    """Enclose KL(mu || pi) = -E_mu[log w] of a model."""
+    if isinstance(model, Finite):
+        mu, pi, _ = model.numbers(Ball)
+        return sum(a * Ball.log(a / b) for a, b in zip(mu, pi, strict=True))
+    if isinstance(model, GaussianShift):
+        s = Ball.number(model.sigma2)
+        sigma = Ball.sqrt(s)
+        return certified.gaussian_expectation(
+            # ((z - sigma)^2 - z^2)/2, at most sigma2/2 + sigma |z| in size.
+            lambda z: ((z - sigma) * (z - sigma) - z * z) / 2,
+            growth=1,
+            constant=2 * (1 + model.sigma2),
+        )
+    if isinstance(model, ExponentialRate):
+        # log w = log rate + (1 - rate) x, and x has mean 1.
+        return -Ball.log(Ball.number(model.rate)) - Ball.number(1 - model.rate)
+    raise TypeError(f"KL(mu || pi) is not known for {model!r}")
 
 
 def mean_of_log(sigma2: Any) -> Any:
@@ -131,13 +167,7 @@ def _(mean: Any) -> Answer:
             growth=1 + sigma2,
             constant=3 ** (math.ceil(sigma2) + 1),
         )
-        divergence = certified.gaussian_expectation(
-            # ((z - sigma)^2 - z^2)/2, at most sigma2/2 + sigma |z| in size.
-            lambda z: ((z - sigma) * (z - sigma) - z * z) / 2,
-            growth=1,
-            constant=2 * (1 + sigma2),
-        )
-        left = [mass, divergence]
+        left = [mass, divergence(GaussianShift(sigma2))]
         return certified.agree(left, [1, -level], witnesses=[Witness.at(sigma2=sigma2)] * 2)
 
     return all_of(one(Fraction(s)) for s in ("1/4", "1", "4"))
@@ -154,6 +184,15 @@ def _(mean: Any, trial: Trial) -> Answer:
 
     mass = trial.mean(f"E[w] at mean {level}", draw, 0.0, 2 * math.exp(level + 0.5))
     return trial.agrees(mass, 1.0, witness=Witness.at(sigma2=1))
+
+
+@A7_3.without(LOGNORMAL)
+def _(mean: Any, model: Any) -> Answer:
+    # E[w] = 1 for every law with a density, so the mean of log w must be the one named.
+    mass, level = moment(model, Ball.number(1)), mean(log_variance(model))
+    return certified.agree(
+        [mass, -divergence(model)], [1, level], witnesses=[named(model), named(model)]
+    )
 
 
 @A7_3.wrong("a positive mean")
@@ -219,6 +258,16 @@ def _(second_moment: Any, trial: Trial) -> Answer:
     moment = trial.mean("E[w^(3/2)]", draw, 0.0, 2 * math.exp((t * t - t) / 2))
     witness = Witness.at(sigma2=1, d=2, gamma=Fraction(3, 4))
     return trial.agrees(moment, second_moment(1.0, 0.75, Real), witness=witness)
+
+
+@T7_4.without(LOGNORMAL)
+def _(second_moment: Any, model: Any) -> Answer:
+    gamma = Ball.number(TRIED)
+    return certified.agree(
+        [moment(model, 2 * gamma)],
+        [second_moment(log_variance(model), gamma, Ball)],
+        witnesses=[named(model, gamma=TRIED)],
+    )
 
 
 @T7_4.wrong("E[w^gamma] for E[w^(2 gamma)]")

@@ -12,15 +12,18 @@ from typing import Any
 
 import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import LOGNORMAL
+from isr_theory.claims.instances import log_variance, moment, named
 from isr_theory.claims.s07_2_lognormal import (
     ALL_LOGNORMAL,
     GAMMA,
     POINTS,
     SIGMA,
+    TRIED,
+    WEIGHTS_VARY,
     D,
     X,
     enclosed,
@@ -49,7 +52,7 @@ C7_5_A = Draft(
     subject=QUARTER,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.COMPLETE,
-    assumes=(LOGNORMAL,),
+    assumes=(LOGNORMAL, WEIGHTS_VARY),
     uses=("T7.4",),
     reading="the paper's V is taken as it is defined in 7.4, not as a variance",
 )
@@ -86,6 +89,15 @@ def enclosed_slope(sigma2: Fraction, gamma: Fraction) -> Any:
     )
 
 
+@C7_5_A.margin(spaces.shifted_gaussian(gamma=("0", "1")))
+def _(minimiser: Any, case: Any, m: Any) -> Any:
+    claimed, other = (
+        formulas.second_moment_lognormal(m.number(case.model.sigma2), m.number(gamma), m)
+        for gamma in (minimiser, case["gamma"])
+    )
+    return other - claimed
+
+
 @C7_5_A.certified(Scope("three values of sigma2"))
 def _(minimiser: Any) -> Answer:
     """The slope by rigorous quadrature is 0 there, negative before and positive after."""
@@ -119,6 +131,26 @@ def _(minimiser: Any) -> Answer:
             neural.compare(neural.hessian(second_moment, here), ">", 0, witness=witness),
         ]
     return all_of(answers)
+
+
+@C7_5_A.without(LOGNORMAL)
+def _(minimiser: Any, model: Any) -> Answer:
+    least, witness = moment(model, 2 * Ball.number(minimiser)), named(model, gamma=minimiser)
+    near = (minimiser + Fraction(sign, 100) for sign in (-1, 1))
+    return all_of(
+        certified.compare(least, "<=", moment(model, 2 * Ball.number(g)), witness=witness)
+        for g in near
+    )
+
+
+@C7_5_A.without(WEIGHTS_VARY)
+def _(minimiser: Any, model: GaussianShift) -> Answer:
+    second = integrated(2 * GAMMA).subs(SIGMA, sympy.sqrt(Exact.number(model.sigma2)))
+    least, before, after = (
+        second.subs(GAMMA, Exact.number(minimiser + Fraction(k, 100))) for k in (0, -1, 1)
+    )
+    witness = named(model, gamma=minimiser)
+    return all_of(symbolic.compare(least, "<", near, witness=witness) for near in (before, after))
 
 
 C7_5_A.wrong_value("gamma = 0", Fraction(0))
@@ -171,6 +203,17 @@ def _(minimiser: Any) -> Answer:
     return certified.compare(variance(minimiser), "<=", variance(Fraction(0)), witness=AT_ZERO)
 
 
+@C7_5_B.margin(spaces.shifted_gaussian(gamma=("0", "1")))
+def _(minimiser: Any, case: Any, m: Any) -> Any:
+    claimed, other = (
+        formulas.weight_variance_lognormal(m.number(case.model.sigma2), m.number(gamma), m)
+        for gamma in (minimiser, case["gamma"])
+    )
+    return other - claimed
+
+
+C7_5_B.right_value("gamma = 0", Fraction(0))
+
 C7_5_B_FIX = Draft(
     "C7.5.b.fix",
     section="7.2",
@@ -185,7 +228,7 @@ C7_5_B_FIX = Draft(
     r"\quad = 0 \iff \gamma = 0",
     subject=formulas.weight_variance_lognormal,
     expect=Verdict.VERIFIED,
-    assumes=(LOGNORMAL,),
+    assumes=(LOGNORMAL, WEIGHTS_VARY),
     uses=("A7.3", "T7.4"),
     amends=("C7.5.b",),
     reading="not that it rises throughout: for large sigma2 it has a second, local minimum",
@@ -243,6 +286,23 @@ def _(variance: Any, trial: Trial) -> Answer:
     second = trial.mean("second moment", *law.power(1.5), resolution=0.05)
     witness = Witness.at(sigma2=1, gamma=Fraction(3, 4))
     return trial.agrees(second - first * first, variance(1.0, 0.75, Real), witness=witness)
+
+
+@C7_5_B_FIX.without(LOGNORMAL)
+def _(variance: Any, model: Any) -> Answer:
+    gamma = Ball.number(TRIED)
+    first = moment(model, gamma)
+    return certified.agree(
+        [moment(model, 2 * gamma) - first * first],
+        [variance(log_variance(model), gamma, Ball)],
+        witnesses=[named(model, gamma=TRIED)],
+    )
+
+
+@C7_5_B_FIX.without(WEIGHTS_VARY)
+def _(variance: Any, model: GaussianShift) -> Answer:
+    value = variance(Exact.number(model.sigma2), Exact.number(TRIED), Exact)
+    return symbolic.compare(value, ">", 0, witness=named(model, gamma=TRIED))
 
 
 @C7_5_B_FIX.wrong("the second moment, as printed")

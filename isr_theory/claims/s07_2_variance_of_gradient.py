@@ -12,9 +12,11 @@ from typing import Any
 
 import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Ball, Exact, Jet, Real
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
+from isr_theory.claims.enumerated import one_logit_variance
+from isr_theory.claims.instances import log_variance, named
 from isr_theory.claims.s02_3_4_variance import GAUSSIAN_LOCATION
 from isr_theory.claims.s07_2_lognormal import (
     GAMMA,
@@ -27,6 +29,7 @@ from isr_theory.claims.s07_2_variance import QUARTER
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
+from isr_theory.models import Finite, GaussianShift
 
 DIM, SHIFT2 = sympy.symbols("d s", positive=True)
 ONE = Fraction(1)
@@ -107,6 +110,16 @@ def _(minimiser: Any) -> Answer:
     return certified.compare(claimed, "<=", other, witness=LESS_THERE)
 
 
+@C7_5_C.margin(*(spaces.shifted_gaussian(d=d, gamma=("0", "1")) for d in (1, 2)))
+def _(minimiser: Any, case: Any, m: Any) -> Any:
+    sigma2, d = m.number(case.model.sigma2), case.model.d
+    claimed, other = (
+        formulas.gradient_variance_gaussian(sigma2, m.number(gamma), d, m)
+        for gamma in (minimiser, case["gamma"])
+    )
+    return other - claimed
+
+
 @C7_5_C.neural(ONE_POINT)
 def _(minimiser: Any) -> Answer:
     """Scores by autograd of log pi, both variances by Gauss's rule."""
@@ -118,6 +131,10 @@ def _(minimiser: Any) -> Answer:
         return (mass * (values - (mass * values).sum()) ** 2).sum()
 
     return neural.compare(variance(minimiser), "<", variance(LESS), witness=LESS_THERE)
+
+
+# The minimiser that C7.5.c.fix encloses, to three digits.
+C7_5_C.right_value("the minimiser at sigma2 = 1, d = 1", Fraction(289, 1000))
 
 
 @C7_5_C.number("n Var at sigma2 = 1, d = 1, gamma = 1/4")
@@ -233,6 +250,19 @@ def _(variance: Any) -> Answer:
         )
         for gamma in (Fraction(0), QUARTER, Fraction(3, 5))
     )
+
+
+@C7_5_C_FIX.without(GAUSSIAN_LOCATION)
+def _(variance: Any, model: Any) -> Answer | None:
+    if isinstance(model, GaussianShift):
+        d, found = model.d, enclosed_trace(model.sigma2, model.d, ONE)
+    elif isinstance(model, Finite):
+        # A policy of two outcomes has one free logit, so d = 1.
+        d, found = 1, one_logit_variance(model, 1, Ball)
+    else:
+        return None
+    closed = variance(log_variance(model), Ball.number(1), Ball.number(d), Ball)
+    return certified.agree([found], [closed], witnesses=[named(model, gamma=1)])
 
 
 @C7_5_C_FIX.wrong("d times the second moment of the weights, as printed")

@@ -14,11 +14,14 @@ import sympy
 from isr_theory.arithmetic import Ball, Exact, Jet, Real
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import LOGNORMAL
+from isr_theory.claims.instances import log_variance, moment, named
 from isr_theory.claims.s07_2_lognormal import (
     ALL_LOGNORMAL,
     GAMMA,
     POINTS,
     SIGMA,
+    TRIED,
+    WEIGHTS_VARY,
     D,
     enclosed,
     integrated,
@@ -34,6 +37,12 @@ from isr_theory.models import GaussianShift
 
 ONE = Fraction(1)
 
+
+def squared_variation(first: Any, second: Any) -> Any:
+    """CV^2(w^gamma) = E[w^(2 gamma)]/E[w^gamma]^2 - 1, from the two moments."""
+    return second / (first * first) - 1
+
+
 REM7_5 = Draft(
     "REM7.5",
     section="7.2",
@@ -45,7 +54,7 @@ REM7_5 = Draft(
         "不成立：相对于均值，γ = 1/4 的权重有波动，而 γ = 0 的权重没有。",
     ),
     statement=r"\mathrm{CV}^2_\mu(w^{1/4}) < \mathrm{CV}^2_\mu(w^0)",
-    subject=QUARTER,
+    subject=squared_variation,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
     assumes=(LOGNORMAL,),
@@ -57,38 +66,44 @@ SLIGHT = Witness.at(sigma2=1, gamma=QUARTER)
 
 
 @REM7_5.symbolic(Scope("sigma2 = 1, gamma = 1/4"))
-def _(gamma: Any) -> Answer:
+def _(unbalance: Any) -> Answer:
     """Both squared variations from integrated moments."""
 
-    def cv2(power: Any) -> Any:
-        t = Exact.number(power)
-        return (integrated(2 * t) / integrated(t) ** 2).subs(SIGMA, 1) - 1
+    def at_gamma(gamma: Any) -> Any:
+        t = Exact.number(gamma)
+        return unbalance(*(integrated(power).subs(SIGMA, 1) for power in (t, 2 * t)))
 
-    return symbolic.compare(cv2(gamma), "<", cv2(0), witness=SLIGHT)
+    return symbolic.compare(at_gamma(QUARTER), "<", at_gamma(0), witness=SLIGHT)
 
 
 @REM7_5.certified(Scope("sigma2 = 1, gamma = 1/4"))
-def _(gamma: Any) -> Answer:
+def _(unbalance: Any) -> Answer:
     """Both squared variations by rigorous quadrature."""
-
-    def cv2(power: Fraction) -> Any:
-        first = enclosed(ONE, power)
-        return enclosed(ONE, 2 * power) / (first * first) - 1
-
-    return certified.compare(cv2(gamma), "<", cv2(Fraction(0)), witness=SLIGHT)
+    slight, none = (
+        unbalance(enclosed(ONE, gamma), enclosed(ONE, 2 * gamma))
+        for gamma in (QUARTER, Fraction(0))
+    )
+    return certified.compare(slight, "<", none, witness=SLIGHT)
 
 
 @REM7_5.neural(Scope("sigma2 = 1, gamma = 1/4"))
-def _(gamma: Any) -> Answer:
-    """Half the mean squared difference of two weights over their squared mean, by Gauss's rule."""
+def _(unbalance: Any) -> Answer:
+    """The variance as half the mean squared difference of two weights, by Gauss's rule."""
     z, mass = nodes()
 
-    def cv2(power: float) -> Any:
-        w = (power * (z - 0.5)).exp()
+    def at_gamma(gamma: float) -> Any:
+        w = (gamma * (z - 0.5)).exp()
+        first = (mass * w).sum()
         differences = (w[:, None] - w[None, :]) ** 2
-        return (mass[:, None] * mass[None, :] * differences).sum() / (2 * (mass * w).sum() ** 2)
+        variance = (mass[:, None] * mass[None, :] * differences).sum() / 2
+        return unbalance(first, variance + first * first)
 
-    return neural.compare(cv2(float(gamma)), "<", cv2(0.0), witness=SLIGHT)
+    return neural.compare(at_gamma(0.25), "<", at_gamma(0.0), witness=SLIGHT)
+
+
+@REM7_5.right("the squared mean, which is what falls")
+def _(first: Any, second: Any) -> Any:
+    return first * first + 0 * second
 
 
 class Factors(NamedTuple):
@@ -125,7 +140,7 @@ REM7_5_FIX = Draft(
     r"\quad 1 + \mathrm{CV}^2(w^\gamma) = e^{\sigma^2\gamma^2} \text{ rises}",
     subject=BOTH,
     expect=Verdict.VERIFIED,
-    assumes=(LOGNORMAL,),
+    assumes=(LOGNORMAL, WEIGHTS_VARY),
     uses=("T7.4", "T8.2"),
     amends=("REM7.5",),
     reading="CV is the standard deviation over the mean, under mu",
@@ -190,6 +205,33 @@ def _(factors: Any, trial: Trial) -> Answer:
         trial.agrees(interval, factor(1.0, 0.75, Real), witness=witness)
         for interval, factor in zip(found, factors, strict=True)
     )
+
+
+@REM7_5_FIX.without(LOGNORMAL)
+def _(factors: Any, model: Any) -> Answer:
+    gamma, sigma2 = Ball.number(TRIED), log_variance(model)
+    first, second = moment(model, gamma), moment(model, 2 * gamma)
+    return certified.agree(
+        [first * first, second / (first * first)],
+        [factor(sigma2, gamma, Ball) for factor in factors],
+        witnesses=[named(model, gamma=TRIED)] * 2,
+    )
+
+
+@REM7_5_FIX.without(WEIGHTS_VARY)
+def _(factors: Any, model: GaussianShift) -> Answer:
+    sigma2, early, late = (Exact.number(x) for x in (model.sigma2, "1/4", TRIED))
+    witness = named(model, gamma=TRIED)
+    below, rises = (
+        symbolic.compare(factors.scale(sigma2, late, Exact), "<", 1, witness=witness),
+        symbolic.compare(
+            factors.spread(sigma2, late, Exact),
+            ">",
+            factors.spread(sigma2, early, Exact),
+            witness=witness,
+        ),
+    )
+    return all_of([below, rises])
 
 
 def _constant(sigma2: Any, gamma: Any, m: Any) -> Any:

@@ -100,6 +100,11 @@ def _(mse: Any, trial: Trial) -> Answer:
     return trial.agrees(error, printed_value(mse, Real), witness=UNBIASED)
 
 
+@T7_6_A.right("the variance of one score, 3/16, over n: pi is mu, so there is no bias")
+def _(bias: Any, second_moment: Any, n: Any) -> Any:
+    return 0 * bias + 3 * second_moment / (16 * n)
+
+
 def mean_squared_error(
     aim: Sequence[Number], mean: Sequence[Number], raw: Number, n: Number
 ) -> Number:
@@ -234,6 +239,13 @@ def _(error: Any, trial: Trial) -> Answer:
     found = trial.mean("squared error", draw, 0.0, high)
     witness = witness_of(law, gamma=0, n=n)
     return trial.agrees(found, one_sample(error, law, 0, n, Real), witness=witness)
+
+
+T7_6_A_FIX.meaningless_without(
+    FINITE_MOMENTS,
+    "where E_mu|w^gamma r s|^2 is infinite so are both sides, and where w^gamma r s has no mean "
+    "there is no g_gamma to be off by",
+)
 
 
 @T7_6_A_FIX.wrong("the raw second moment over n, as V/n is")

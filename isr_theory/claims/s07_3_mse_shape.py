@@ -1,7 +1,6 @@
-"""Section 7.3: the two terms of Bias^2 + V/n, and where their sum is least.
+"""Section 7.3: the two terms of Bias^2 + V/n.
 
 The first falls on [0, 1]. The second, for log-normal weights, falls until 1/4 and rises from there.
-So the sum is least strictly between 1/4 and 1.
 """
 
 from __future__ import annotations
@@ -23,7 +22,6 @@ from isr_theory.claims.general_law import (
     NUDGE,
     SUMS,
     TARGET,
-    C,
     D,
     general_bias,
     gibbs,
@@ -32,16 +30,28 @@ from isr_theory.claims.general_law import (
     slope_of,
     total_mass,
 )
-from isr_theory.claims.s07_1_bias import LAWS, along, at, bias_along, ends
-from isr_theory.claims.s07_2_lognormal import SIGMA, enclosed, gauss_moment, integrated
-from isr_theory.claims.s07_3_mse import printed_mse
+from isr_theory.claims.instances import log_variance, moment, named
+from isr_theory.claims.s07_1_bias import (
+    HALF,
+    LAWS,
+    along,
+    at,
+    bias_along,
+    ends,
+    infinite_bias,
+    on_balls,
+)
+from isr_theory.claims.s07_2_lognormal import (
+    SIGMA,
+    WEIGHTS_VARY,
+    enclosed,
+    gauss_moment,
+    integrated,
+)
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import THREE_ARMS, UNIFORM_POLICY, Finite
-
-N = sympy.symbols("n", positive=True)
-QUARTER = Fraction(1, 4)
+from isr_theory.models import UNIFORM_POLICY, Finite, GaussianShift
 
 
 def slope(function: Callable[[Number], Number]) -> Callable[[Any], Any]:
@@ -130,6 +140,22 @@ def _(square: Any) -> Answer:
     return all_of(answers)
 
 
+@T7_6_B.without(TARGET_DIFFERS)
+def _(square: Any, law: Finite) -> Answer:
+    if infinite := infinite_bias(law):
+        return infinite
+    defined, closed = bias_along(law, Ball)(Ball.number(HALF)), on_balls(square, law)
+    early, late = (square(*ends(law, Exact), Exact.number(g), Exact) for g in ("1/4", "3/4"))
+    return all_of(
+        [
+            certified.agree(
+                [closed(Ball.number(HALF))], [defined * defined], witnesses=[at(law, HALF)]
+            ),
+            symbolic.compare(late, "<", early, witness=at(law, ("1/4", "3/4"))),
+        ]
+    )
+
+
 @T7_6_B.wrong("not squared")
 def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
     return formulas.bias(mu, target, gamma, m)
@@ -160,7 +186,7 @@ T7_6_C = Draft(
     subject=formulas.second_moment_lognormal,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.COMPLETE,
-    assumes=(LOGNORMAL,),
+    assumes=(LOGNORMAL, WEIGHTS_VARY),
     uses=("T7.4", "C7.5.a"),
 )
 
@@ -216,6 +242,27 @@ def _(second_moment: Any) -> Answer:
     return all_of(answers)
 
 
+@T7_6_C.without(LOGNORMAL)
+def _(second_moment: Any, model: Any) -> Answer:
+    low, high = Fraction(13, 50), Fraction(7, 25)
+    first, later = (moment(model, 2 * Ball.number(g)) for g in (low, high))
+    closed = second_moment(log_variance(model), Ball.number(low), Ball)
+    return all_of(
+        [
+            certified.compare(first, "<", later, witness=named(model, gamma=(low, high))),
+            certified.agree([first], [closed], witnesses=[named(model, gamma=low)]),
+        ]
+    )
+
+
+@T7_6_C.without(WEIGHTS_VARY)
+def _(second_moment: Any, model: GaussianShift) -> Answer:
+    early, late = (
+        second_moment(Exact.number(model.sigma2), Exact.number(g), Exact) for g in ("13/50", "1")
+    )
+    return symbolic.compare(early, "<", late, witness=named(model, gamma=("13/50", 1)))
+
+
 @T7_6_C.wrong("E[w^gamma]^2 for E[w^(2 gamma)]")
 def _(sigma2: Any, gamma: Any, m: Any) -> Any:
     return m.exp(sigma2 * gamma * (gamma - 1))
@@ -231,130 +278,4 @@ def _(sigma2: Any, gamma: Any, m: Any) -> Any:
     return m.exp(sigma2 * gamma * gamma)
 
 
-T7_6_D = Draft(
-    "T7.6.d",
-    section="7.3",
-    kind=Kind.OPTIMUM,
-    title=Text("A best gamma exists", "存在最优 γ"),
-    finding=Text(
-        "True of the sum as defined, by continuity, and strictly between 1/4 and 1; that one term "
-        "falls and the other rises would not be enough.",
-        "按所定义的和式成立：由连续性得存在性，且最小点严格位于 1/4 与 1 之间；"
-        "仅凭一降一升并不足以推出。",
-    ),
-    statement=r"\min_{0\le\gamma\le1} \mathrm{Bias}^2(\gamma) + \tfrac1n V(\gamma)"
-    r" \text{ is attained, and only in } (\tfrac14, 1)",
-    subject=printed_mse,
-    expect=Verdict.VERIFIED,
-    printed_proof=PrintedProof.GAP,
-    assumes=(TARGET_DIFFERS, LOGNORMAL),
-    uses=("T7.2.a", "T7.2.b.fix", "T7.6.b", "T7.6.c"),
-    reading="the sum as a function of its own, not as the error of an estimator; p* is positive "
-    "wherever mu is; that the minimiser is one point is the matter of T10.1.a",
-)
-
-
-@T7_6_D.symbolic(
-    Scope(
-        "every n, sigma2 and p* other than mu: Bias and V are continuous on [0, 1], so a minimum "
-        "is attained (Weierstrass); the slope keeps it off [0, 1/4] and off 1",
-        whole=True,
-    )
-)
-def _(objective: Any) -> Answer:
-    """The sum falls on [0, 1/4], where Bias falls and V does not rise, and rises into 1."""
-    height, fall = sympy.symbols("height fall", positive=True)
-    bias = sympy.Function("Bias")(GAMMA)
-    slope = sympy.diff(objective(bias, integrated(2 * GAMMA), N), GAMMA)
-
-    def at_gamma(gamma: Any, value: Any, descent: Any) -> Any:
-        known = slope.subs(sympy.diff(bias, GAMMA), -descent).subs(bias, value)
-        return sympy.factor(known.subs(GAMMA, gamma))
-
-    quarter = sympy.Rational(1, 4)
-    # gamma = 1/(4 (1+c)) runs through (0, 1/4); Bias(1) = Bias'(1) = 0.
-    return all_of(
-        [
-            *(
-                symbolic.positive(-at_gamma(gamma, height, fall))
-                for gamma in (sympy.S.Zero, quarter / (1 + C), quarter)
-            ),
-            symbolic.positive(at_gamma(sympy.S.One, sympy.S.Zero, sympy.S.Zero)),
-        ]
-    )
-
-
-# Outcomes with two independent parts: p* differs from mu in one of three arms, and pi in a normal
-# part, so that Bias is that of the arms and V is log-normal.
-ROUNDS = 10
-
-
-def on_product(objective: Any, law: Finite) -> Callable[[Number], Number]:
-    """The sum over Jet, sigma2 = 1."""
-    bias = bias_along(law, Jet)
-
-    def value(gamma: Number) -> Number:
-        second = formulas.second_moment_lognormal(Jet.number(1), gamma, Jet)
-        return objective(bias(gamma), second, ROUNDS)
-
-    return value
-
-
-@T7_6_D.certified(Scope("two laws, n = 10, sigma2 = 1, every gamma in [0, 1/4]"))
-def _(objective: Any) -> Answer:
-    """The slope is negative on [0, 1/4], box by box, and positive at 1."""
-
-    def one(law: Finite) -> list[Answer]:
-        steepness = slope(on_product(objective, law))
-        return [
-            certified.sign_on(
-                steepness, (Fraction(0), QUARTER), positive=False, witness=along(law)
-            ),
-            certified.compare(steepness(Ball.number(1)), ">", 0, witness=at(law, 1)),
-        ]
-
-    return all_of(answer for law in LAWS for answer in one(law))
-
-
-@T7_6_D.neural(Scope("four arms, n = 10, sigma2 = 1: eleven gammas"))
-def _(objective: Any) -> Answer:
-    """The sum by enumeration and Gauss's rule: its slope at gammas up to 1/4, and at 1."""
-    bias = bias_along(UNIFORM_POLICY, Tensor)
-
-    def value(gamma: Any) -> Any:
-        return objective(bias(gamma), gauss_moment(1.0, 2 * gamma), ROUNDS)
-
-    places = [(Fraction(k, 40), "<") for k in range(11)] + [(Fraction(1), ">")]
-    return all_of(
-        neural.compare(
-            neural.gradient(value, neural.tensor(gamma)),
-            relation,
-            0,
-            witness=at(UNIFORM_POLICY, gamma),
-        )
-        for gamma, relation in places
-    )
-
-
-@T7_6_D.wrong("V alone")
-def _(bias: Any, second_moment: Any, n: Any) -> Any:
-    return 0 * bias + second_moment / n
-
-
-@T7_6_D.wrong("V subtracted")
-def _(bias: Any, second_moment: Any, n: Any) -> Any:
-    return bias * bias - second_moment / n
-
-
-@T7_6_D.wrong("Bias squared subtracted")
-def _(bias: Any, second_moment: Any, n: Any) -> Any:
-    return second_moment / n - bias * bias
-
-
-@T7_6_D.number("minimiser at p* = (1/5, 3/10, 1/2), mu = (3/5, 3/10, 1/10), sigma2 = 1, n = 10")
-def _() -> str:
-    steepness = slope(on_product(printed_mse, THREE_ARMS))
-    return certified.digits(certified.root(steepness, QUARTER, Fraction(1)))
-
-
-CLAIMS = frozen(T7_6_B, T7_6_C, T7_6_D)
+CLAIMS = frozen(T7_6_B, T7_6_C)

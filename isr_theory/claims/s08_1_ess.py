@@ -19,6 +19,7 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Assumption, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import LOGNORMAL
+from isr_theory.claims.instances import ess, log_variance, named
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -27,8 +28,9 @@ from isr_theory.models import GaussianShift, fractions
 
 SIGMA2, GAMMA = sympy.symbols("sigma2 gamma", positive=True)
 SIZE, FIRST, SECOND = sympy.symbols("n m1 m2", positive=True)
+MEAN = sympy.Symbol("a", real=True)
 V = sympy.Symbol("v", positive=True)
-ALL_LOGNORMAL = Scope("every sigma2 > 0 and gamma > 0 in the log-normal model", whole=True)
+ALL_LOGNORMAL = Scope("every normal log w, its mean free, and every gamma >= 0", whole=True)
 
 SOME_WEIGHT = Assumption(
     "some_weight",
@@ -36,6 +38,7 @@ SOME_WEIGHT = Assumption(
     lambda weights: min(weights) >= 0 and max(weights) > 0,
     examples=((1, 2), (3, 0, 0)),
     violations=((0, 0), (1, -1)),
+    draw=lambda rng: (0, 1, *(int(x) for x in rng.integers(0, 9, 3))),
 )
 
 
@@ -188,6 +191,24 @@ def _(kish: Any, trial: Trial) -> Answer:
     return trial.agrees(first * first / second, value, witness=_at(log_w, gamma))
 
 
+@D8_1.without(SOME_WEIGHT, on=((3, -1),))
+def _(kish: Any, weights: Any) -> Answer | None:
+    if not any(weights):
+        # 0/0: with no weight at all there is no ESS to speak of.
+        return None
+    batch, at = [sympy.Integer(w) for w in weights], Witness.at(w=weights)
+    value, n = kish(batch), len(batch)
+    ends = [
+        symbolic.compare(1, "<=", value, witness=at),
+        symbolic.compare(value, "<=", n, witness=at),
+    ]
+    if sum(batch) == 0:
+        # The second form divides by a mean of 0, the first does not.
+        return all_of(ends)
+    second = n / (1 + relative_variance(batch))
+    return all_of([*ends, symbolic.compare(value, "==", second, witness=at)])
+
+
 @D8_1.wrong("unbiased variance")
 def _(weights: Any) -> Any:
     n = size(weights)
@@ -220,19 +241,20 @@ def _() -> str:
 
 
 @cache
-def integrated_moment(t: Any) -> Any:
+def integrated_moment(t: Any, mean: Any = -SIGMA2 / 2) -> Any:
     """E[w^t] by integrating e^(t l) against the normal density of l = log w."""
     level = sympy.symbols("l", real=True)
-    density = sympy.exp(-((level + SIGMA2 / 2) ** 2) / (2 * SIGMA2))
+    density = sympy.exp(-((level - mean) ** 2) / (2 * SIGMA2))
     scale = sympy.sqrt(2 * sympy.pi * SIGMA2)
     integral = sympy.integrate(sympy.exp(t * level) * density, (level, -sympy.oo, sympy.oo))
     return sympy.simplify(integral / scale)
 
 
 @cache
-def integrated_ess() -> Any:
+def integrated_ess(mean: Any = -SIGMA2 / 2) -> Any:
     """ESS/n from the two integrated moments."""
-    return sympy.powsimp(integrated_moment(GAMMA) ** 2 / integrated_moment(2 * GAMMA))
+    first, second = integrated_moment(GAMMA, mean), integrated_moment(2 * GAMMA, mean)
+    return sympy.powsimp(first**2 / second)
 
 
 def enclosed_moment(sigma2: Fraction, t: Any) -> Any:
@@ -278,7 +300,14 @@ T8_2 = Draft(
 @T8_2.symbolic(ALL_LOGNORMAL)
 def _(ess_ratio: Any) -> Answer:
     """Both moments by integrating the Gaussian density."""
-    return symbolic.equal(integrated_ess(), ess_ratio(SIGMA2, GAMMA, Exact))
+    return all_of(
+        [
+            symbolic.equal(integrated_ess(MEAN), ess_ratio(SIGMA2, GAMMA, Exact)),
+            # Where gamma or sigma2 is 0 the powered weights are constant.
+            symbolic.equal(ess_ratio(SIGMA2, sympy.S.Zero, Exact), 1),
+            symbolic.equal(ess_ratio(sympy.S.Zero, GAMMA, Exact), 1),
+        ]
+    )
 
 
 @T8_2.certified(Scope("four points of (sigma2, gamma)"))
@@ -305,6 +334,14 @@ def _(ess_ratio: Any, trial: Trial) -> Answer:
         ess_ratio(1.0, 0.5, Real),
         witness=Witness.at(sigma2=1, gamma=Fraction(1, 2)),
     )
+
+
+@T8_2.without(LOGNORMAL)
+def _(ess_ratio: Any, model: Any) -> Answer:
+    gamma = Ball.number("1/2")
+    form = ess_ratio(log_variance(model), gamma, Ball)
+    witness = named(model, gamma=Fraction(1, 2))
+    return certified.agree([ess(model, gamma)], [form], witnesses=[witness])
 
 
 @T8_2.wrong("gamma for gamma squared")

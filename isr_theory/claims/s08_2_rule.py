@@ -11,16 +11,17 @@ from typing import Any
 
 import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import LOGNORMAL, VALID_RULE
+from isr_theory.claims.assumptions import LOGNORMAL, NO_RULE, VALID_RULE
+from isr_theory.claims.instances import ess, log_variance, named
 from isr_theory.claims.s08_1_ess import GAMMA, SIGMA2, enclosed_ess, enclosed_ess_at, integrated_ess
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import GaussianShift
+from isr_theory.models import ExponentialRate, GaussianShift
 
 C = sympy.symbols("c", positive=True)
 
@@ -90,6 +91,19 @@ def _(rule: Any, trial: Trial) -> Answer:
     return trial.agrees(
         first * first / second, float(rho_min), witness=Witness.at(sigma2=4, rho_min=rho_min)
     )
+
+
+@T8_3_A.without(LOGNORMAL)
+def _(rule: Any, model: Any) -> Answer:
+    rho_min = Ball.number("3/10")
+    gamma = rule(log_variance(model), rho_min, Ball)
+    reached, witness = ess(model, gamma), named(model, rho_min=Fraction(3, 10))
+    if gamma == 1:
+        return certified.compare(reached, ">=", rho_min, witness=witness)
+    return certified.agree([reached], [rho_min], witnesses=[witness])
+
+
+T8_3_A.meaningless_without(VALID_RULE, NO_RULE)
 
 
 @T8_3_A.wrong("no square root")
@@ -163,6 +177,35 @@ def _(rule: Any) -> Answer:
 
     # By Jensen E[w^gamma] <= E[w]^gamma = 1, and cutting the second moment only raises the ratio.
     return certified.compare(1 / moment_until(20, 2 * gamma), ">=", rho_min, witness=HEAVY_TAIL)
+
+
+@T8_3_B.margin(
+    spaces.finite(2, rho_min=("1/20", "19/20")), spaces.exponential(rho_min=("1/20", "19/20"))
+)
+def _(rule: Any, case: Any, m: Any) -> Any:
+    rho_min = m.number(case["rho_min"])
+    if isinstance(case.model, ExponentialRate):
+        gamma = rule(m.number(case.model.log_variance()), rho_min, m)
+        if 2 * float(gamma) * float(1 - case.model.rate) >= 1:
+            return -rho_min
+        first, second = (case.model.moment(k * gamma, m) for k in (1, 2))
+        return first * first / second - rho_min
+    mu, pi, _ = case.model.numbers(m)
+    level = [m.log(b / a) for a, b in zip(mu, pi, strict=True)]
+    mean = sum(a * x for a, x in zip(mu, level, strict=True))
+    sigma2 = sum(a * (x - mean) * (x - mean) for a, x in zip(mu, level, strict=True))
+    gamma = rule(sigma2, rho_min, m)
+    first, second = (
+        sum(a * m.power(b / a, k * gamma) for a, b in zip(mu, pi, strict=True)) for k in (1, 2)
+    )
+    return first * first / second - rho_min
+
+
+@T8_3_B.right("the exact gamma of an exponential law")
+def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
+    s = m.sqrt(1 - rho_min)
+    # sigma2 = (1 - rate)^2: ESS/n is rho_min at s / ((1 + s) (1 - rate)).
+    return m.minimum(m.number(1), s / ((1 + s) * m.sqrt(sigma2)))
 
 
 CLAIMS = frozen(T8_3_A, T8_3_B)

@@ -17,7 +17,7 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import VALID_RULE
+from isr_theory.claims.assumptions import NO_RULE, VALID_RULE
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -33,6 +33,7 @@ REAL_BATCH = Assumption(
     lambda log_w: all(map(math.isfinite, log_w)) and max(log_w) > min(log_w),
     examples=((0.5, -1.0, 1.5, -0.5), (0.0, 1.0)),
     violations=((0.0, -math.inf), (1.0, 1.0)),
+    draw=lambda rng: (0.25, *(float(x) / 4 for x in rng.integers(2, 12, 4))),
 )
 
 
@@ -115,7 +116,13 @@ def sums(n: Any, mean: Any, variance: Any) -> tuple[Any, ...]:
     return n, n * mean, n * (variance + mean**2)
 
 
-@REM8_2_A.symbolic(Scope("every batch, by induction on its rows, and every rho_min", whole=True))
+@REM8_2_A.symbolic(
+    Scope(
+        "every batch, by induction on its rows, and every rho_min; three numbers are kept at any n,"
+        " so a row costs the same after any others",
+        whole=True,
+    )
+)
 def _(rule: Any) -> Answer:
     """A row more moves mean and variance as defined; gamma is the rule at that variance."""
     kept = sums(SIZE, MEAN, VARIANCE)
@@ -129,12 +136,14 @@ def _(rule: Any) -> Answer:
     first = rule.step(rule.start(Exact), LEVEL)
     later = rule.step(kept, LEVEL)
     pairs = [
-        *zip(first, sums(1, LEVEL, 0), strict=True),
-        *zip(later, sums(SIZE + 1, mean, squares / (SIZE + 1)), strict=True),
+        *zip(first, sums(1, LEVEL, 0), strict=False),
+        *zip(later, sums(SIZE + 1, mean, squares / (SIZE + 1)), strict=False),
     ]
+    at = Witness.at(n=1)
     gamma = rule.finish(kept, sympy.exp(-VARIANCE * C**2), Exact)
     return all_of(
         [
+            *(symbolic.compare(len(row), "==", 3, witness=at) for row in (first, later)),
             *(symbolic.equal(*pair) for pair in pairs),
             symbolic.equal(gamma, sympy.Min(1, C), points=both_sides_of_the_clip),
         ]
@@ -160,6 +169,14 @@ def _(rule: Any) -> Answer:
             symbolic.compare(at_later_end, "==", at_end, witness=witness),
         ]
     )
+
+
+REM8_2_A.meaningless_without(
+    REAL_BATCH,
+    "where all log-ratios are equal the rule divides by their variance, which is 0, and with one of"
+    " -inf their variance is infinity less infinity",
+)
+REM8_2_A.meaningless_without(VALID_RULE, NO_RULE)
 
 
 BATCHES = tuple(map(fractions, ("1/2 -1 3/2 -1/2", "2 -1 0 7/2 -1 1/3")))

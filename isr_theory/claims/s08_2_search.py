@@ -18,7 +18,7 @@ import sympy
 from isr_theory import formulas, listings
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import VALID_RULE
+from isr_theory.claims.assumptions import NO_RULE, VALID_RULE
 from isr_theory.claims.s08_2_rule_pass import REAL_BATCH, RHO
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -90,6 +90,12 @@ def gamma_range(spread: Number, rho_min: Number, m: Arithmetic) -> Number:
     """
     s = m.sqrt(1 - rho_min)
     return m.minimum(m.number(1), m.log((1 + s) / (1 - s)) / spread)
+
+
+@REM8_2_B.right("the safe gamma of seven rows with this variance")
+def _(variance: Any, rho_min: Any, m: Any) -> Any:
+    # (a - b)^2 / 2 is at most the squares about the mean, 7 Var: the range is at most sqrt(14 Var).
+    return gamma_range(m.sqrt(14 * variance), rho_min, m)
 
 
 REM8_2_B_FIX = Draft(
@@ -208,6 +214,14 @@ def _(rule: Any) -> Answer:
             neural.compare(1 / (7 * (powered**2).sum()), ">", float(RHO), witness=OUTLIER),
         ]
     )
+
+
+REM8_2_B_FIX.meaningless_without(
+    REAL_BATCH,
+    "where all log-ratios are equal the rule divides by their range, which is 0, and with one of"
+    " -inf the range is infinite and gamma R is 0 times infinity",
+)
+REM8_2_B_FIX.meaningless_without(VALID_RULE, NO_RULE)
 
 
 @REM8_2_B_FIX.wrong("the variance bounded by a quarter of R squared")

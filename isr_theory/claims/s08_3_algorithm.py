@@ -2,7 +2,8 @@
 
     gamma = min(1, sqrt(-log rho_min / S^2)),   S^2 = sum (l - mean)^2 / (n - 1),   l = log w
 
-The listing computes that and no more: a batch with weights of 0 gets gamma = 1, whatever its ESS.
+The listing computes that, or 1 where S^2 < 1e-8, and no more: a batch with weights of 0 gets
+gamma = 1, whatever its ESS.
 The arithmetic is restated once, over an arithmetic, so that it can be read exactly; on tensors the
 listing itself runs.
 """
@@ -15,6 +16,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
 import sympy
 
 from isr_theory import formulas, listings
@@ -37,8 +39,10 @@ from isr_theory.claims.batches import (
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of, given
-from isr_theory.models import fractions
+from isr_theory.models import drawn_fraction, fractions
 
+# Below this S^2 the listing returns 1 whatever the target.
+LEAST = Fraction(1, 10**8)
 C, STEP = sympy.symbols("c k", positive=True)
 RHO = Fraction(3, 10)
 LOG_PI, LOG_MU = fractions("-1 -2 -1/2 -4"), fractions("-3/2 -1 -2 -5/2")
@@ -66,6 +70,11 @@ def spread(values: Sequence[Any]) -> Any:
     return sum((a - b) * (a - b) for a in values for b in values) / (2 * n * (n - 1))
 
 
+def _drawn(rng: np.random.Generator) -> Request:
+    levels = (0.25, *(float(x) / 4 for x in rng.integers(2, 12, 4)))
+    return Request(levels, drawn_fraction(rng, "0", "1"))
+
+
 PLAIN_BATCH = Assumption(
     "plain_batch",
     Text(
@@ -85,6 +94,7 @@ PLAIN_BATCH = Assumption(
         Request((1.0, 1.0), RHO),
         Request((0.5, -1.0), Fraction(1)),
     ),
+    draw=_drawn,
 )
 WITH_ZEROS = Assumption(
     "with_zeros",
@@ -95,6 +105,7 @@ WITH_ZEROS = Assumption(
     lambda weights: min(weights) >= 0 and max(weights) > 0,
     examples=((1, 0, 0, 0), (2, 1)),
     violations=((0, 0), (1, -1)),
+    draw=lambda rng: (0, 1, *(int(x) for x in rng.integers(0, 9, 3))),
 )
 
 
@@ -111,8 +122,18 @@ def algorithm(given: Batch, rho_min: Number, m: Arithmetic) -> Number:
     return closed_form(unbiased_variance(given.log_pi - given.log_mu), rho_min, m)
 
 
+# S^2 = 2^-35 is too small for the listing and too large for this target.
+NARROW = Request((0.0, 0.5**17), 1 - Fraction(1, 2**40))
+
+
 def closed_form(variance: Number, rho_min: Number, m: Arithmetic) -> Number:
-    """The listing's last formula, for a given S^2."""
+    """The listing's last lines, for a given S^2; one that is a formula is taken to be 1e-8 or more.
+
+    As in the listing, an S^2 that is not a number passes the first line.
+    """
+    small = variance < m.number(LEAST)
+    if not isinstance(small, sympy.Rel) and small:
+        return m.number(1)
     return m.minimum(m.number(1), m.sqrt(-m.log(rho_min) / variance))
 
 
@@ -188,7 +209,7 @@ def _(rule: Any) -> Answer:
     )
 
 
-@A8_4_A.neural(Scope("the same batch and targets, and a batch of equal log-ratios"))
+@A8_4_A.neural(Scope("the same batch and targets, and batches of (nearly) equal log-ratios"))
 def _(rule: Any) -> Answer:
     """The listing runs: against S^2 from pairs, and against its restatement in plain floats."""
     variance = float(spread([a - b for a, b in zip(LOG_PI, LOG_MU, strict=True)]))
@@ -200,7 +221,27 @@ def _(rule: Any) -> Answer:
         answers.append(neural.close([runs], [listed(rule, Real, rho_min)], witness=asked(rho_min)))
     equal = float(rule(batch(LOG_MU, LOG_MU, Tensor), float(RHO), Tensor))
     at = Witness.at(log_pi=LOG_MU, log_mu=LOG_MU, rho_min=RHO)
-    return all_of([*answers, neural.close([equal], [1.0], witness=at)])
+    answers.append(neural.close([equal], [1.0], witness=at))
+    narrow, restated = (
+        float(rule(batch(NARROW.log_w, [0, 0], m), float(NARROW.rho_min), m))
+        for m in (Tensor, Real)
+    )
+    at = Witness.at(log_w=(0, Fraction(1, 2**17)), rho_min=NARROW.rho_min)
+    return all_of([*answers, neural.close([narrow], [restated], witness=at)])
+
+
+@A8_4_A.without(PLAIN_BATCH, on=(NARROW,))
+def _(rule: Any, given: Request) -> Answer | None:
+    if len(given.log_w) < 2 or not all(map(math.isfinite, given.log_w)):
+        # S^2 is not a number.
+        return None
+    log_w = [Fraction(level) for level in given.log_w]
+    variance, rho_min = Ball.number(spread(log_w)), Ball.number(given.rho_min)
+    gamma = rule(batch(log_w, [0] * len(log_w), Ball), rho_min, Ball)
+    met, at = Ball.exp(-variance * gamma * gamma), Witness.at(log_w=log_w, rho_min=given.rho_min)
+    if gamma == 1:
+        return certified.compare(met, ">=", rho_min, witness=at)
+    return certified.agree([met], [rho_min], witnesses=[at])
 
 
 @A8_4_A.wrong("population variance")
@@ -280,6 +321,19 @@ def _(rule: Any) -> Answer:
     return neural.compare(1 / (4 * (weights**2).sum()), ">", float(RHO), witness=LOST)
 
 
+@A8_4_B.right("the closed form on the positive weights, at their share of the target")
+def _(given: Batch, rho_min: Any, m: Any) -> Any:
+    log_w = given.log_pi - given.log_mu
+    kept: Column = (
+        log_w[log_w.isfinite()] if m is Tensor else Row(tuple(filter(math.isfinite, log_w.values)))
+    )
+    # ESS/n is the share of positive weights times the ESS/k of these k.
+    share = length(kept) / length(log_w)
+    if m is Tensor:
+        return listings.compute_optimal_gamma(kept, 0 * kept, rho_min / share)
+    return closed_form(unbiased_variance(kept), rho_min / share, m)
+
+
 def ess_ceiling(positive: Number, size: Number) -> Number:
     """The supremum over gamma > 0 of ESS/n: the share of positive weights."""
     return positive / size
@@ -325,6 +379,11 @@ def _(ceiling: Any) -> Answer:
         ]
     )
 
+
+A8_4_B_FIX.meaningless_without(
+    WITH_ZEROS,
+    "with no positive weight ESS is 0/0, and a negative weight has no real power for most gamma",
+)
 
 PART = (3, 1, 0, 0, 0)
 END = Fraction(1, 2**40)

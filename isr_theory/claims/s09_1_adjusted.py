@@ -10,7 +10,7 @@ from typing import Any
 
 import sympy
 
-from isr_theory import formulas
+from isr_theory import formulas, spaces
 from isr_theory.arithmetic import Ball, Exact, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
 from isr_theory.claims.assumptions import INDEPENDENT_REWARD, VALID_RULE
@@ -23,7 +23,9 @@ from isr_theory.claims.jointly_normal import (
     Rewarded,
     drawn_ess,
     enclosed_ess,
+    ess_at,
     integrated_ess,
+    is_largest,
     loads,
 )
 from isr_theory.draft import Draft, frozen
@@ -82,6 +84,23 @@ def _(rule: Any, trial: Trial) -> Answer:
     return trial.above(drawn_ess(trial, weight, resolution=0.025), rho_min, witness=SHORT.witness())
 
 
+@T9_1_A.right("as amended")
+def _(sigma2: Any, reward2: Any, rho_min: Any, m: Any) -> Any:
+    return formulas.gamma_reward(sigma2, m.number(0), reward2, rho_min, m)
+
+
+@T9_1_A.right("gamma = 0")
+def _(sigma2: Any, reward2: Any, rho_min: Any, m: Any) -> Any:
+    return m.number(0)
+
+
+@T9_1_A.margin(spaces.plain(sigma2=("1/4", "9"), reward2=("1/10", "1"), rho_min=("1/20", "1/3")))
+def _(rule: Any, case: Any, m: Any) -> Any:
+    sigma2, reward2, rho_min = (m.number(case[x]) for x in ("sigma2", "reward2", "rho_min"))
+    gamma = rule(sigma2, reward2, rho_min, m)
+    return formulas.ess_reward(sigma2, gamma, m.number(0), reward2, m) - rho_min
+
+
 T9_1_A_FIX = Draft(
     "T9.1.a.fix",
     section="9.1",
@@ -96,7 +115,7 @@ T9_1_A_FIX = Draft(
     r"{\sigma^2}\Bigr),\quad s^2 = \mathrm{Var}(R/\tau),\ c = \mathrm{Cov}(\log w, R/\tau)",
     subject=formulas.gamma_reward,
     expect=Verdict.VERIFIED,
-    assumes=(JOINTLY_NORMAL, ROOM, VALID_RULE),
+    assumes=(JOINTLY_NORMAL, ROOM),
     uses=("T8.2",),
     amends=("T9.1.a",),
     reading="the largest gamma in [0, 1] at which the population ESS/n of w^gamma e^(R/tau) is at "
@@ -162,6 +181,17 @@ def _(rule: Any) -> Answer:
     )
 
 
+@T9_1_A_FIX.symbolic(Scope("no covariance, every sigma2, reward2 > 0 and rho_min with room"))
+def _(rule: Any) -> Answer:
+    """The printed gamma is larger wherever it is below 1, and so misses the target there."""
+    excess, reward2 = sympy.symbols("e r2", positive=True)
+    # The root g = 1/(1+e) runs through (0, 1), where both are below 1; at g >= 1 both are 1.
+    room = reward2 + SIGMA2 / (1 + excess) ** 2
+    gamma = rule(SIGMA2, sympy.Integer(0), reward2, sympy.exp(-room), Exact)
+    gap = room / (SIGMA2 + reward2) - gamma**2
+    return symbolic.positive(gap.replace(sympy.Min, lambda *ends: sympy.Min(*map(rooted, ends))))
+
+
 @T9_1_A_FIX.certified(Scope("four cases, and one that is clipped at 1"))
 def _(rule: Any) -> Answer:
     """ESS/n by quadrature at the rule's gamma is rho_min, or more where gamma is 1."""
@@ -189,6 +219,18 @@ def _(rule: Any, trial: Trial) -> Answer:
     weight = loads(rule(sigma2, cov, reward2, rho_min, Real), sigma2, cov, reward2, Real)
     ess = drawn_ess(trial, weight, resolution=0.025)
     return trial.agrees(ess, rho_min, witness=CASES[3].witness())
+
+
+def largest(rule: Any, case: Any) -> Answer:
+    """Try whether the rule's gamma is the largest that keeps the target of a case."""
+    sigma2, cov, reward2, rho_min = case.numbers(Ball)
+    gamma = rule(sigma2, cov, reward2, rho_min, Ball)
+    return is_largest(gamma, ess_at(case, gamma, Ball.number(1)), rho_min, case.witness())
+
+
+T9_1_A_FIX.without(JOINTLY_NORMAL)(largest)
+# The parabola's roots are 1.14 and 1.66: no gamma in [0, 1] keeps the target, and the rule says 1.
+T9_1_A_FIX.without(ROOM, on=(Rewarded.of("1", "-7/5", "2", "9/10"),))(largest)
 
 
 @T9_1_A_FIX.wrong("as printed")

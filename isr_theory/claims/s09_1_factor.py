@@ -20,30 +20,35 @@ from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Wit
 from isr_theory.claims.assumptions import (
     INDEPENDENT_REWARD,
     LOGNORMAL,
+    NO_RULE,
     NONNEGATIVE_REWARD,
     VALID_RULE,
 )
+from isr_theory.claims.instances import ess, log_variance, named
 from isr_theory.claims.jointly_normal import (
     GAMMA,
     JOINTLY_NORMAL,
     REWARD2,
     SIGMA2,
     C,
+    Listed,
     Loads,
     Rewarded,
     drawn_ess,
     enclosed_ess,
+    ess_at,
     integrated_ess,
+    is_largest,
     loads,
 )
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import GaussianShift, fractions
+from isr_theory.models import Finite, GaussianShift, drawn_fraction, fractions
 
 RHO = Fraction(3, 10)
-CV2 = sympy.symbols("k", positive=True)
+CV2 = sympy.symbols("k", nonnegative=True)
 BINARY = (fractions("0 1"), fractions("1/2 1/2"))
 """A reward's values and their chances."""
 GRADED = (fractions("1 2 3"), fractions("1/2 3/10 1/5"))
@@ -57,6 +62,7 @@ ROOM_FOR_FACTOR = Assumption(
     lambda pair: 0 < (1 + pair[0]) * pair[1] < 1,
     examples=((Fraction(1), RHO),),
     violations=((Fraction(3), RHO),),
+    draw=lambda rng: (drawn_fraction(rng, "0", "2"), drawn_fraction(rng, "0", "1/3")),
 )
 
 
@@ -141,6 +147,16 @@ def _(rule: Any, trial: Trial) -> Answer:
     return trial.above(ess, float(RHO), witness=HALF_ZERO)
 
 
+@T9_1_B.right("as amended, E[r] = 1/2")
+def _(sigma2: Any, reward2: Any, rho_min: Any, m: Any) -> Any:
+    return formulas.gamma_multiplicative(sigma2, 4 * reward2, rho_min, m)
+
+
+@T9_1_B.right("gamma = 0")
+def _(sigma2: Any, reward2: Any, rho_min: Any, m: Any) -> Any:
+    return m.number(0)
+
+
 T9_1_B_FIX = Draft(
     "T9.1.b.fix",
     section="9.1",
@@ -156,11 +172,11 @@ T9_1_B_FIX = Draft(
     r" - \log(1+\mathrm{CV}(r)^2)}{\sigma^2}}\Bigr)",
     subject=formulas.gamma_multiplicative,
     expect=Verdict.VERIFIED,
-    assumes=(LOGNORMAL, INDEPENDENT_REWARD, NONNEGATIVE_REWARD, VALID_RULE, ROOM_FOR_FACTOR),
+    assumes=(LOGNORMAL, INDEPENDENT_REWARD, VALID_RULE, ROOM_FOR_FACTOR),
     uses=("T8.2", "D4.1"),
     amends=("T9.1.b",),
-    reading="CV(r)^2 = Var(r)/E[r]^2; the largest gamma in [0, 1] with population ESS/n of w^gamma "
-    "r at least rho_min",
+    reading="CV(r)^2 = Var(r)/E[r]^2, E[r] is not 0, r of either sign; the largest gamma in [0, 1] "
+    "with population ESS/n of w^gamma r, E[u]^2/E[u^2] for weights u, at least rho_min",
 )
 
 
@@ -169,7 +185,7 @@ T9_1_B_FIX = Draft(
 )
 def _(rule: Any) -> Answer:
     """Moments of independent factors multiply; ESS falls in gamma and meets rho_min at c."""
-    mean = sympy.symbols("m", positive=True)
+    mean = sympy.symbols("m", real=True, nonzero=True)
     ess = integrated_ess(plain(GAMMA, SIGMA2, Exact)) * mean**2 / (mean**2 + CV2 * mean**2)
     rho_min = sympy.exp(-SIGMA2 * C**2) / (1 + CV2)
     both_sides_of_the_clip = [
@@ -221,6 +237,29 @@ def _(rule: Any, trial: Trial) -> Answer:
     ess = drawn_share(trial, GaussianShift(Fraction(2)), gamma, GRADED)
     at = Witness.at(sigma2=2, reward=GRADED[0], chances=GRADED[1], rho_min=RHO)
     return trial.agrees(ess, float(RHO), witness=at)
+
+
+@T9_1_B_FIX.without(LOGNORMAL)
+def _(rule: Any, model: Any) -> Answer:
+    rho_min, kept = Ball.number(RHO), share_kept(GRADED, Ball)
+    gamma = rule(log_variance(model), 1 / kept - 1, rho_min, Ball)
+    return is_largest(gamma, ess(model, gamma) * kept, rho_min, named(model, r=GRADED))
+
+
+@T9_1_B_FIX.without(INDEPENDENT_REWARD)
+def _(rule: Any, cov: Fraction) -> Answer:
+    # r = e^R with R normal: a factor with CV^2 = e^Var(R) - 1.
+    case = Rewarded(Fraction(4), cov, Fraction(1, 2), RHO)
+    sigma2, _, reward2, rho_min = case.numbers(Ball)
+    gamma = rule(sigma2, Ball.exp(reward2) - 1, rho_min, Ball)
+    return is_largest(gamma, ess_at(case, gamma, Ball.number(1)), rho_min, case.witness())
+
+
+T9_1_B_FIX.meaningless_without(VALID_RULE, NO_RULE)
+T9_1_B_FIX.meaningless_without(
+    ROOM_FOR_FACTOR,
+    "even gamma = 0 misses the target, and the rule asks for the root of a negative number",
+)
 
 
 @T9_1_B_FIX.wrong("variation added to sigma2, as printed")
@@ -321,6 +360,31 @@ def _(rule: Any, trial: Trial) -> Answer:
     weight = loads(1.0, sigma2, cov, reward2, Real).times(rule(sigma2, reward2, rho_min, Real))
     ess = drawn_ess(trial, weight, resolution=0.025)
     return trial.agrees(ess, rho_min, witness=TEMPERED[0].witness())
+
+
+def largest(rule: Any, case: Any) -> Answer:
+    """Try whether the rule's gamma is the largest that keeps the target of a tempered case."""
+    sigma2, _, reward2, rho_min = case.numbers(Ball)
+    gamma = rule(sigma2, reward2, rho_min, Ball)
+    return is_largest(gamma, ess_at(case, gamma, gamma), rho_min, case.witness())
+
+
+# Each of two values of w goes with R = 0 or 1 alike, so that the two are independent.
+PAIRED = Listed(Finite.of("3/10 3/10 1/5 1/5", "1/10 1/10 2/5 2/5", "0 1 0 1"), Fraction(4, 5))
+
+
+@T9_1_C.without(JOINTLY_NORMAL, on=(*TEMPERED, PAIRED))
+def _(rule: Any, case: Any) -> Answer | None:
+    # What is not independent says nothing of normality.
+    return largest(rule, case) if case is PAIRED or case in TEMPERED else None
+
+
+@T9_1_C.without(INDEPENDENT_REWARD)
+def _(rule: Any, cov: Fraction) -> Answer:
+    return largest(rule, Rewarded(Fraction(4), cov, Fraction(1), RHO))
+
+
+T9_1_C.meaningless_without(VALID_RULE, NO_RULE)
 
 
 @T9_1_C.wrong("as amended for w^gamma e^(r/tau)")

@@ -24,6 +24,7 @@ from isr_theory.claims.jointly_normal import (
     Rewarded,
     drawn_ess,
     enclosed_ess,
+    ess_at,
     integrated_ess,
     loads,
 )
@@ -46,7 +47,7 @@ INT9_1 = Draft(
     statement=r"\mathrm{Var}(R/\tau) > 0\ \Rightarrow\ "
     r"\mathrm{ESS}(w^{\gamma^*}e^{R/\tau})/n < \rho_{\min},"
     r"\quad \gamma^* \text{ that of no reward}",
-    subject=formulas.gamma_lognormal,
+    subject=loads,
     expect=Verdict.REFUTED,
     assumes=(JOINTLY_NORMAL, VALID_RULE),
     uses=("T8.3.a",),
@@ -57,32 +58,37 @@ INT9_1 = Draft(
 LEANING = Rewarded.of("4", "-2", "1", "3/10")
 
 
+def spent(weight: Any, m: Any) -> Any:
+    """The loads of a weight at the gamma of no reward, in the witness."""
+    sigma2, cov, reward2, rho_min = LEANING.numbers(m)
+    gamma = formulas.gamma_lognormal(sigma2, rho_min, m)
+    return weight(gamma, sigma2, cov, reward2, m)
+
+
 @INT9_1.symbolic(Scope("the witness"))
-def _(rule: Any) -> Answer:
+def _(weight: Any) -> Answer:
     """Two Gaussian integrals for each moment."""
-    sigma2, cov, reward2, rho_min = LEANING.numbers(Exact)
-    gamma = rule(sigma2, rho_min, Exact)
-    ess = integrated_ess(loads(gamma, sigma2, cov, reward2, Exact))
+    ess, rho_min = integrated_ess(spent(weight, Exact)), Exact.number(LEANING.rho_min)
     return symbolic.compare(ess, "<", rho_min, witness=LEANING.witness())
 
 
 @INT9_1.certified(Scope("the witness"))
-def _(rule: Any) -> Answer:
+def _(weight: Any) -> Answer:
     """The same integrals by rigorous quadrature."""
-    sigma2, cov, reward2, rho_min = LEANING.numbers(Ball)
-    gamma = rule(sigma2, rho_min, Ball)
-    ess = enclosed_ess(loads(gamma, sigma2, cov, reward2, Ball))
+    ess, rho_min = enclosed_ess(spent(weight, Ball)), Ball.number(LEANING.rho_min)
     return certified.compare(ess, "<", rho_min, witness=LEANING.witness())
 
 
 @INT9_1.sampled(Scope("the witness"), resolution=0.1, looks=2)
-def _(rule: Any, trial: Trial) -> Answer:
+def _(weight: Any, trial: Trial) -> Answer:
     """Both moments from pairs of normals."""
-    sigma2, cov, reward2, rho_min = LEANING.numbers(Real)
-    weight = loads(rule(sigma2, rho_min, Real), sigma2, cov, reward2, Real)
-    return trial.below(
-        drawn_ess(trial, weight, resolution=0.025), rho_min, witness=LEANING.witness()
-    )
+    ess = drawn_ess(trial, spent(weight, Real), resolution=0.025)
+    return trial.below(ess, float(LEANING.rho_min), witness=LEANING.witness())
+
+
+@INT9_1.right("a reward that is uncorrelated with log w")
+def _(gamma: Any, sigma2: Any, cov: Any, reward2: Any, m: Any) -> Any:
+    return loads(gamma, sigma2, 0 * cov, reward2, m)
 
 
 INT9_1_FIX = Draft(
@@ -159,6 +165,15 @@ def _(ess_ratio: Any, trial: Trial) -> Answer:
     closed = ess_ratio(1.0, 0.75, -0.25, 0.5, Real)
     at = Witness.at(sigma2=1, cov="-1/4", reward2="1/2", gamma="3/4")
     return trial.agrees(ess, closed, witness=at)
+
+
+@INT9_1_FIX.without(JOINTLY_NORMAL)
+def _(ess_ratio: Any, case: Any) -> Answer:
+    sigma2, cov, reward2, _ = case.numbers(Ball)
+    gamma = Ball.number("1/2")
+    closed = ess_ratio(sigma2, gamma, cov, reward2, Ball)
+    at = case.witness()
+    return certified.agree([ess_at(case, gamma, Ball.number(1))], [closed], witnesses=[at])
 
 
 @INT9_1_FIX.wrong("sign of the covariance")

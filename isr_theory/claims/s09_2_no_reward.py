@@ -19,11 +19,13 @@ from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import (
     LOGNORMAL,
     MUTUAL_SUPPORT,
+    NO_RULE,
     POLICIES_DIFFER,
     UNIT_REWARD,
     VALID_RULE,
 )
-from isr_theory.claims.enumerated import enumerated_balls, enumerated_gradient
+from isr_theory.claims.enumerated import enumerated_balls, enumerated_gradient, witness_of
+from isr_theory.claims.instances import ess, log_variance, named
 from isr_theory.claims.jointly_normal import (
     GAMMA,
     SIGMA2,
@@ -32,6 +34,7 @@ from isr_theory.claims.jointly_normal import (
     drawn_ess,
     enclosed_ess,
     integrated_ess,
+    is_largest,
     loads,
 )
 from isr_theory.draft import Draft, frozen
@@ -116,6 +119,29 @@ def _(rule: Any, trial: Trial) -> Answer:
     return trial.agrees(ess, rho_min, witness=CONSTANT[0].witness())
 
 
+@S9_2_A.without(LOGNORMAL)
+def _(rule: Any, model: Any) -> Answer:
+    rho_min = Ball.number(RHO)
+    gamma = rule(log_variance(model), Ball.number(0), rho_min, Ball)
+    return is_largest(gamma, ess(model, gamma), rho_min, named(model, rho_min=RHO))
+
+
+@S9_2_A.without(UNIT_REWARD)
+def _(rule: Any, law: Finite) -> Answer:
+    mu, _, reward = law.numbers(Ball)
+    mean = sum(a * r for a, r in zip(mu, reward, strict=True))
+    reward2 = sum(a * r * (r - mean) for a, r in zip(mu, reward, strict=True))
+    # A high target, at which neither rule is clipped at 1.
+    sigma2, rho_min = log_variance(law), Fraction(9, 10)
+    adjusted = rule(sigma2, reward2, Ball.number(rho_min), Ball)
+    base = Ball.sqrt(-Ball.log(Ball.number(rho_min)) / sigma2)
+    at = witness_of(law, tau=1, rho_min=rho_min)
+    return certified.agree([adjusted], [Ball.minimum(Ball.number(1), base)], witnesses=[at])
+
+
+S9_2_A.meaningless_without(VALID_RULE, NO_RULE)
+
+
 @S9_2_A.wrong("the reward's mean square for its variance")
 def _(sigma2: Any, reward2: Any, rho_min: Any, m: Any) -> Any:
     return formulas.gamma_reward_printed(sigma2, reward2 + 1, rho_min, m)
@@ -193,6 +219,11 @@ def _(rule: Any) -> Answer:
     gamma = Fraction(rule(sigma2, float(RHO), Real))
     largest = enumerated_gradient(NEAR, gamma).abs().max()
     return neural.compare(largest, ">", float(STILL), witness=DEAD)
+
+
+@S9_2_B.right("gamma = 1/2 whatever the batch")
+def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
+    return m.number("1/2")
 
 
 S9_2_B_FIX = Draft(
@@ -282,6 +313,21 @@ def _(gradient: Any) -> Answer:
         answers.append(neural.close(slope, enumerated_gradient(NEAR, gamma), witness=at))
         answers.append(neural.compare(after, "<", before, witness=at))
     return all_of(answers)
+
+
+def vanishes_at_mu_alone(gradient: Any, law: Finite) -> Answer:
+    """Try at gamma = 1/2 whether the gradient is 0 exactly where the policy is mu."""
+    slopes = gradient(*law.numbers(Exact), Exact.number("1/2"), Exact)
+    relation = "==" if law.mu == law.pi else "!="
+    size = sum(slope**2 for slope in slopes)
+    return symbolic.compare(size, relation, 0, witness=witness_of(law, gamma=Fraction(1, 2)))
+
+
+S9_2_B_FIX.without(MUTUAL_SUPPORT)(vanishes_at_mu_alone)
+# pi is proportional to mu r^2, and rests there.
+S9_2_B_FIX.without(UNIT_REWARD, on=(Finite.of("3/5 3/10 1/10", "3/17 6/17 8/17", "1 2 4"),))(
+    vanishes_at_mu_alone
+)
 
 
 @S9_2_B_FIX.wrong("mu and pi exchanged")

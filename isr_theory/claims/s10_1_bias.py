@@ -15,6 +15,8 @@ import sympy
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import TARGET_DIFFERS
+from isr_theory.claims.general_law import MU, NUDGE, SUMS, TARGET, slope_of, total
+from isr_theory.claims.s07_1_bias import infinite_bias
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -44,6 +46,18 @@ def divergence(masses: Sequence[Number], target: Sequence[Number], m: Arithmetic
     level = m.log(sum(masses))
     rows = zip(target, masses, strict=True)
     return sum(b * (m.log(b) + level - m.log(mass)) for b, mass in rows)
+
+
+def general_slope(mass: Any) -> Answer:
+    """Show that Z Bias' of a general law is (sum m t)(sum p*) - (sum p* t)(sum m), t = d log m.
+
+    The sum of p* is 1, and Bias is that of the masses m after division by Z, their sum.
+    """
+    nudged = mass(MU[0], TARGET[0], GAMMA + NUDGE, SUMS)
+    m, p = nudged.entry.subs(NUDGE, 0), TARGET[0].entry
+    t = sympy.diff(nudged.entry, NUDGE).subs(NUDGE, 0) / m
+    slope = slope_of(divergence([nudged], TARGET, SUMS))
+    return symbolic.equal(slope * total(m), total(m * t) - total(p * t) * total(m))
 
 
 def slope_at(function: Callable[[Number], Number], order: int = 1) -> Callable[[Any], Any]:
@@ -82,7 +96,7 @@ TAB10_1_1 = Draft(
 def _(mass: Any) -> Answer:
     """A pair of outcomes adds a negative term to Z Bias' for every gamma below 1, and 0 at 1."""
     masses, targets, slopes = (sympy.symbols(f"{name}1 {name}2") for name in "mpt")
-    # Z Bias' = sum_i sum_j (p_i m_j t_j - p_i t_i m_j), t = d log m / d gamma, paired up:
+    # (sum m t)(sum p) - (sum p t)(sum m) over two outcomes, the general double sum, paired up:
     pairs = sum(targets) * sum(m * t for m, t in zip(masses, slopes, strict=True)) - sum(
         p * t for p, t in zip(targets, slopes, strict=True)
     ) * sum(masses)
@@ -97,6 +111,7 @@ def _(mass: Any) -> Answer:
     expected = 2 * D * tilt * sympy.sinh(C * D / 2)
     return all_of(
         [
+            general_slope(mass),
             symbolic.equal(pairs, paired),
             symbolic.positive(expected),
             symbolic.equal(-kernel.subs(GAMMA, 1 - C), expected, reduce=in_exponentials),
@@ -147,6 +162,23 @@ def _(mass: Any) -> Answer:
             neural.compare(slope, "<", 0, witness=witness),
         ]
     return all_of(answers)
+
+
+@TAB10_1_1.without(TARGET_DIFFERS)
+def _(mass: Any, law: Finite) -> Answer:
+    if infinite := infinite_bias(law):
+        return infinite
+    mu, target, _ = law.numbers(Exact)
+    gammas = (Fraction(1, 4), Fraction(1, 2))
+
+    def bias(gamma: Fraction) -> Any:
+        at = Exact.number(gamma)
+        rows = zip(mu, target, strict=True)
+        return divergence([mass(a, b, at, Exact) for a, b in rows], target, Exact)
+
+    witness = Witness.at(mu=law.mu, target=law.pi, gamma=gammas)
+    early, late = map(bias, gammas)
+    return symbolic.compare(early, ">", late, witness=witness)
 
 
 @TAB10_1_1.wrong("the path from p* to mu")

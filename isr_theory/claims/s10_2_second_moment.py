@@ -15,8 +15,10 @@ import sympy
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Jet, Number, Real
-from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
+from isr_theory.claim import Answer, Kind, Outcome, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import LOGNORMAL, MUTUAL_SUPPORT, POLICIES_DIFFER
+from isr_theory.claims.instances import log_variance, moment, named
+from isr_theory.claims.s07_2_lognormal import WEIGHTS_VARY
 from isr_theory.claims.s10_1_bias import slope_at
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -48,7 +50,7 @@ TAB10_1_2_A = Draft(
     subject=formulas.second_moment_lognormal,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.COMPLETE,
-    assumes=(LOGNORMAL,),
+    assumes=(LOGNORMAL, WEIGHTS_VARY),
     uses=("A7.3", "T7.4"),
     reading="Var is the paper's V(gamma) = E[w^(2 gamma)] of Theorem 7.4 and Corollary 7.5",
 )
@@ -108,6 +110,30 @@ def _(second_moment: Any, trial: Trial) -> Answer:
     return all_of(
         [trial.agrees(rise, expected, witness=witness), trial.above(rise, 0, witness=witness)]
     )
+
+
+# Past 1/4, but not past the minimiser of every law.
+JUST_PAST = (Fraction(1, 4), Fraction(13, 50))
+
+
+@TAB10_1_2_A.without(LOGNORMAL)
+def _(second_moment: Any, model: Any) -> Answer:
+    witness, sigma2 = named(model, gamma=JUST_PAST), log_variance(model)
+    early, late = (moment(model, 2 * Ball.number(g)) for g in JUST_PAST)
+    closed = [second_moment(sigma2, Ball.number(g), Ball) for g in JUST_PAST]
+    return all_of(
+        [
+            certified.compare(early, "<", late, witness=witness),
+            certified.agree([early, late], closed, witnesses=[witness] * 2),
+        ]
+    )
+
+
+@TAB10_1_2_A.without(WEIGHTS_VARY)
+def _(second_moment: Any, model: GaussianShift) -> Answer:
+    sigma2 = Exact.number(model.sigma2)
+    early, late = (second_moment(sigma2, Exact.number(g), Exact) for g in JUST_PAST)
+    return symbolic.compare(early, "<", late, witness=named(model, gamma=JUST_PAST))
 
 
 @TAB10_1_2_A.wrong("E[w^gamma] for E[w^(2 gamma)]")
@@ -173,6 +199,9 @@ def _(threshold: Any) -> Answer:
     )
     return neural.compare(slope, ">", 0, witness=STILL_FALLING)
 
+
+# V is 1 at 0 and at 1/2 and strictly convex, so at 1/2 it rises for every law.
+TAB10_1_2_B.right_value("above 1/2", Fraction(1, 2))
 
 TAB10_1_2_FIX = Draft(
     "TAB10.1.2.fix",
@@ -264,6 +293,30 @@ def _(minimiser: Any) -> Answer:
         slope = neural.gradient(second, minimiser(s))
         answers.append(neural.close(slope, [0], witness=Witness.at(mu=law.mu, pi=law.pi)))
     return all_of(answers)
+
+
+def falls_then_rises(minimiser: Any, law: Finite) -> Answer:
+    """Try whether V falls from 0 on, rises at 1/2, and is smallest at half the Chernoff point.
+
+    The slopes are of E_mu[w^s] at s = 0 and s = 1, from between. Outcomes that either law lacks add
+    nothing to them: mu does not see those that it lacks, and 0^s is 0 for every s > 0.
+    """
+    witness = named(law)
+    rows = [(a, b) for a, b in zip(*law.numbers(Exact)[:2], strict=True) if a > 0 and b > 0]
+    ends = all_of(
+        [
+            symbolic.compare(sum(a * sympy.log(b / a) for a, b in rows), "<", 0, witness=witness),
+            symbolic.compare(sum(b * sympy.log(b / a) for a, b in rows), ">", 0, witness=witness),
+        ]
+    )
+    if ends.outcome is not Outcome.HOLDS:
+        return ends
+    least = minimiser(chernoff_point(law))
+    return certified.agree([smallest_second_moment(law)], [least], witnesses=[witness])
+
+
+TAB10_1_2_FIX.without(MUTUAL_SUPPORT)(falls_then_rises)
+TAB10_1_2_FIX.without(POLICIES_DIFFER)(falls_then_rises)
 
 
 @TAB10_1_2_FIX.wrong("the Chernoff point itself")

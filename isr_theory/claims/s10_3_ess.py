@@ -17,6 +17,7 @@ import sympy
 from isr_theory.arithmetic import Arithmetic, Exact, Jet, Number, Real, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import MUTUAL_SUPPORT, POLICIES_DIFFER
+from isr_theory.claims.instances import named
 from isr_theory.claims.s10_1_bias import along, in_exponentials, slope_at, slope_log
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
@@ -70,6 +71,11 @@ def _(weight: Any) -> Answer:
     expected = 2 * D * sympy.exp(GAMMA * (LEVEL + D / 2)) * sympy.sinh(GAMMA * D / 2)
     return all_of(
         [
+            # d log x / d gamma is log w, whose tilted means the statement compares.
+            *(
+                symbolic.equal(slope_log(x), log_w)
+                for x, log_w in ((low, LEVEL), (high, LEVEL + D))
+            ),
             symbolic.equal(pairs, -sympy.prod(masses) * sympy.prod(weights) * kernel),
             symbolic.positive(expected),
             symbolic.equal(at_pair, expected, reduce=in_exponentials),
@@ -149,6 +155,26 @@ def _(weight: Any, trial: Trial) -> Answer:
 
     witness = Witness.at(mu=THREE_ARMS.mu, pi=THREE_ARMS.pi, gamma=Fraction(3, 4))
     return trial.below(ess(0.75) - ess(0.25), 0, witness=witness)
+
+
+def lowers(weight: Any, law: Finite) -> Answer:
+    """Try at gamma = 1/2 whether the tilted mean of log w grows from w^gamma to w^(2 gamma)."""
+    mu, pi, _ = law.numbers(Exact)
+    half = Exact.number("1/2")
+    # An outcome of weight 0 has no mass under either tilted law, whatever its log w.
+    rows = [(a, b / a) for a, b in zip(mu, pi, strict=True) if a > 0 and b > 0]
+
+    def mean_log(k: int) -> Any:
+        masses = [a * weight(w, half, Exact) ** k for a, w in rows]
+        levels = [sympy.log(w) for _, w in rows]
+        return sum(p * x for p, x in zip(masses, levels, strict=True)) / sum(masses)
+
+    witness = named(law, gamma=Fraction(1, 2))
+    return symbolic.compare(mean_log(1), "<", mean_log(2), witness=witness)
+
+
+TAB10_1_3.without(MUTUAL_SUPPORT)(lowers)
+TAB10_1_3.without(POLICIES_DIFFER)(lowers)
 
 
 @TAB10_1_3.wrong("exponent 1 - gamma")

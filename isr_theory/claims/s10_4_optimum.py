@@ -2,39 +2,38 @@
 
 Theorem 10.1 is true for the paper's V(gamma) = E[w^(2 gamma)], because bias squared and V are
 convex, which the printed argument does not use: a decreasing and an increasing function may well
-add up to one with two minima. With a variance in the place of V that is what happens.
+add up to one with two minima.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
 from typing import Any
 
+import numpy as np
 import sympy
 
-from isr_theory import formulas
-from isr_theory.arithmetic import Arithmetic, Ball, Jet, Number, Tensor
+from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Tensor
 from isr_theory.claim import (
     Answer,
     Assumption,
     Kind,
-    Outcome,
     PrintedProof,
     Scope,
-    Strength,
     Text,
     Verdict,
     Witness,
 )
-from isr_theory.claims.assumptions import FINITE_MOMENTS, MUTUAL_SUPPORT
+from isr_theory.claims.assumptions import MUTUAL_SUPPORT
+from isr_theory.claims.general_law import LEVEL, U, general_bias, slope_of, total, total_mass
+from isr_theory.claims.instances import moment, named
 from isr_theory.claims.s10_1_bias import along, divergence, slope_at, tempered
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import fractions
+from isr_theory.models import ExponentialRate, Finite, fractions
 
 A, D, GAMMA, LAMBDA, STRICT = sympy.symbols("a d gamma lambda strict", positive=True)
 
@@ -76,15 +75,26 @@ class Triple:
 
 THREE_LAWS = Triple.of("3/5 3/10 1/10", "1/5 3/10 1/2", "3/10 2/5 3/10")
 NEARLY_LOST = Triple.of("1/2 1/2", "3/5 2/5", "999999/1000000 1/1000000")
+
+
+def _drawn(rng: np.random.Generator) -> Triple:
+    law = Finite.drawn(rng)
+    return Triple(law.mu, tuple(reversed(law.pi)), law.pi)
+
+
 SOMETHING_MOVES = Assumption(
     "something_moves",
     Text(
         "mu, pi and p* are not all the same, and KL(p* || mu) is finite.",
         "μ、π、p* 不全相同，且 KL(p*‖μ) 有限。",
     ),
-    lambda triple: not triple.mu == triple.target == triple.pi,
+    lambda triple: (
+        not triple.mu == triple.target == triple.pi
+        and all(m > 0 or t == 0 for m, t in zip(triple.mu, triple.target, strict=True))
+    ),
     examples=(THREE_LAWS, Triple.of("1/2 1/2", "1/2 1/2", "9/10 1/10")),
     violations=(Triple.of("1/2 1/2", "1/2 1/2", "1/2 1/2"),),
+    draw=_drawn,
 )
 
 T10_1_A = Draft(
@@ -101,15 +111,27 @@ T10_1_A = Draft(
     subject=penalised,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.WRONG,
-    assumes=(MUTUAL_SUPPORT, FINITE_MOMENTS, SOMETHING_MOVES),
+    assumes=(MUTUAL_SUPPORT, SOMETHING_MOVES),
     uses=("TAB10.1.1", "TAB10.1.2.fix"),
     amends=("T10.1.b",),
-    reading="Var is the paper's V(gamma) = E[w^(2 gamma)]; p* is positive wherever mu is",
+    reading="Var is the paper's V(gamma) = E[w^(2 gamma)]; p* is positive wherever mu is; "
+    "V is finite up to gamma = 1/2 and may be infinite past some later gamma",
 )
 
 
+def bend_of_bias() -> Answer:
+    """Show that Bias'' of a general law is the variance of l = log p*/mu under p_gamma."""
+    mass = sympy.exp(U + GAMMA * LEVEL)
+    mean, square = (total(mass * LEVEL**k) / total_mass() for k in (1, 2))
+    return symbolic.equal(slope_of(general_bias(), 2), square - mean**2, reduce=sympy.cancel)
+
+
 @T10_1_A.symbolic(
-    Scope("every law: strictly convex, so Weierstrass's minimiser on [0, 1] is unique", whole=True)
+    Scope(
+        "every law: where V is finite the sum is strictly convex, so of its minimisers on [0, 1] "
+        "there is one; one exists, as Bias is continuous and V lower semicontinuous (Fatou)",
+        whole=True,
+    )
 )
 def _(objective: Any) -> Answer:
     """The second derivative is 2 Bias'^2 + 2 Bias Bias'' + lambda V'', a positive sum."""
@@ -133,7 +155,8 @@ def _(objective: Any) -> Answer:
             symbolic.positive(curvature.subs(rise, STRICT)),
             # p* is mu: Bias is 0, and pi differs from both.
             symbolic.positive(curvature.subs({value: 0, rise: 0, bend: 0, arc: STRICT})),
-            # Bias'' is the variance of log p*/mu under p_gamma: half a double mean of squares.
+            # Bias'' is a variance: half a double mean of squares.
+            bend_of_bias(),
             symbolic.equal((x**2 + y**2) / 2 - x * y, (x - y) ** 2 / 2),
             *(
                 symbolic.positive(sympy.diff(A * sympy.exp(2 * GAMMA * level), GAMMA, 2))
@@ -150,17 +173,33 @@ CURVES = (
 )
 
 
-@T10_1_A.certified(Scope("two triples of laws, two and one values of lambda, all gamma in [0, 1]"))
+# mu = Exp(1), pi = Exp(2/5): V is infinite from gamma = 5/6 on.
+HEAVY = ExponentialRate(Fraction(2, 5))
+
+
+@T10_1_A.certified(
+    Scope(
+        "two triples of laws, two and one values of lambda, all gamma in [0, 1]; p* = mu and an "
+        "exponential law whose V is infinite from 5/6 on, all gamma in [0, 4/5]"
+    )
+)
 def _(objective: Any) -> Answer:
     """The second derivative is positive, box by box."""
+    one = Jet.number(1)
+
+    def heavy(gamma: Number) -> Number:
+        return objective(0 * gamma, HEAVY.moment(gamma, Jet), HEAVY.moment(2 * gamma, Jet), one)
+
+    curves = [
+        (triple.curve(objective, weight, Jet), Fraction(1), triple.witness(weight))
+        for triple, weight in CURVES
+    ]
+    curves.append((heavy, Fraction(4, 5), along(mu="Exp(1)", pi="Exp(2/5)", weight=1)))
     return all_of(
         certified.sign_on(
-            slope_at(triple.curve(objective, weight, Jet), order=2),
-            (Fraction(0), Fraction(1)),
-            positive=True,
-            witness=triple.witness(weight),
+            slope_at(curve, order=2), (Fraction(0), end), positive=True, witness=witness
         )
-        for triple, weight in CURVES
+        for curve, end, witness in curves
     )
 
 
@@ -178,6 +217,41 @@ def _(objective: Any) -> Answer:
         for triple, weight in CURVES
         for gamma in gammas
     )
+
+
+@T10_1_A.without(MUTUAL_SUPPORT)
+def _(objective: Any, law: Finite) -> Answer:
+    # With p* = mu there is no bias. Past 0 an outcome without weight adds nothing, and the sum is
+    # convex: the sign of its slope at the ends of (0, 1] says where alone it can be least.
+    mu, pi, _ = law.numbers(Jet)
+    rows = [(a, b / a) for a, b in zip(mu, pi, strict=True) if a > 0 and b > 0]
+    one, ends = Ball.number(1), (Fraction(0), Fraction(1))
+
+    def past_zero(gamma: Number) -> Number:
+        first, second = (sum(a * Jet.power(w, k * gamma) for a, w in rows) for k in (1, 2))
+        return objective(0, first, second, one)
+
+    def value(gamma: Number) -> Number:
+        return objective(0, moment(law, gamma), moment(law, 2 * gamma), one)
+
+    slope = slope_at(past_zero)
+    inner = certified.root(slope, *ends)
+    if inner is None:
+        inner = Ball.number(0 if slope(Ball.number(0)) > 0 else 1)
+    return all_of(
+        certified.compare(value(inner), "<", value(other), witness=named(law, target=law.mu))
+        for other in map(Ball.number, ("0", "1/100", "1"))
+        if other != inner
+    )
+
+
+@T10_1_A.without(SOMETHING_MOVES)
+def _(objective: Any, triple: Triple) -> Answer:
+    curve = triple.curve(objective, Fraction(1), Exact)
+    start, middle, end = (curve(Exact.number(g)) for g in ("0", "1/2", "1"))
+    # A convex sum that is not lower midway than at both ends has the same least value throughout.
+    witness = triple.witness(Fraction(1))(Fraction(1, 2))
+    return symbolic.compare(middle, "<", sympy.Max(start, end), witness=witness)
 
 
 @T10_1_A.wrong("the weights' variance for their second moment")
@@ -201,160 +275,4 @@ def _() -> str:
     return certified.digits(certified.root(slope, Fraction(0), Fraction(1)), 18)
 
 
-def printed_objective(bias: Number, variance: Number, weight: Number) -> Number:
-    """Bias^2 + lambda Var as printed."""
-    return bias * bias + weight * variance
-
-
-T10_1_B = Draft(
-    "T10.1.b",
-    section="10.2",
-    kind=Kind.OPTIMUM,
-    title=Text("One best gamma, with a true variance", "以真正的方差计的唯一最优 γ"),
-    finding=Text(
-        "False: with the variance of w^gamma two values of gamma can be best at once.",
-        "不成立：若取 w^γ 的方差，可有两个 γ 同时达到最小值。",
-    ),
-    statement=r"\forall \lambda > 0\ \exists!\,\gamma^* \in [0, 1]:\ "
-    r"\gamma^* = \arg\min_\gamma \mathrm{Bias}^2(\gamma) + \lambda\,\mathrm{Var}_\mu(w^\gamma)",
-    subject=printed_objective,
-    expect=Verdict.REFUTED,
-    printed_proof=PrintedProof.WRONG,
-    uses=("T10.1.a",),
-    reading="Var as the word says, the variance of w^gamma, not V = E[w^(2 gamma)] of 7.5",
-)
-# pi = N(sqrt 50, 1), so log w has variance 50, and p* = N(1, 1), so Bias = (1 - gamma)^2 / 2.
-SPREAD = 50
-LAMBDAS = (92, 94)
-CUT = Fraction(1, 20)
-TWO_BEST = Witness.at(mu="N(0, 1)", target="N(1, 1)", sigma2=SPREAD, weight=LAMBDAS)
-
-
-def against_uniqueness(parts: Sequence[Answer], strength: Strength, shows: str) -> Answer:
-    """FAILS where every part of an argument for two minimisers holds, else UNDECIDED."""
-    together = all_of(parts)
-    if together.outcome is Outcome.HOLDS:
-        return Answer(Outcome.FAILS, strength, TWO_BEST.showing(shows))
-    return Answer(Outcome.UNDECIDED, strength, detail=together.detail or str(together.witness))
-
-
-def gaussian_curve(objective: Any, weight: Number, m: Arithmetic) -> Callable[[Number], Number]:
-    """The objective at the Gaussian laws of the witness, from closed forms."""
-
-    def at(gamma: Number) -> Number:
-        bias = (1 - gamma) * (1 - gamma) / 2
-        variance = formulas.weight_variance_lognormal(m.number(SPREAD), gamma, m)
-        return objective(bias, variance, weight)
-
-    return at
-
-
-@T10_1_B.certified(Scope("the Gaussian laws of the witness"))
-def _(objective: Any) -> Answer:
-    """The least values left and right of 1/20 change order between lambda = 92 and 94.
-
-    They are continuous in lambda, so they are equal for some lambda between, and the point 1/20
-    that the two regions share is never best: its value is above that at 0.
-    """
-    low, high = (gaussian_curve(objective, Ball.number(weight), Ball) for weight in LAMBDAS)
-    # The value at 1/20 is affine in lambda: above 1/4 at both ends, it is so between them.
-    zero, cut, quarter, level = (Ball.number(x) for x in ("0", CUT, "1/4", "249/1000"))
-
-    def everywhere(curve: Any, floor: Any, box: Any) -> Answer:
-        return certified.sign_on(
-            lambda gamma: curve(gamma) - floor,
-            box,
-            positive=True,
-            witness=lambda gamma: TWO_BEST,
-        )
-
-    parts = [
-        certified.compare(low(quarter), "<", level, witness=TWO_BEST),
-        everywhere(low, level, (Fraction(0), CUT)),
-        certified.compare(high(zero), "<=", quarter, witness=TWO_BEST),
-        everywhere(high, quarter, (CUT, Fraction(1))),
-        *(certified.compare(f(cut), ">", f(zero), witness=TWO_BEST) for f in (low, high)),
-    ]
-    shows = "two global minimisers, one on each side of gamma = 1/20, for some lambda in (92, 94)"
-    return against_uniqueness(parts, Strength.PROOF, shows)
-
-
-@T10_1_B.neural(Scope("the Gaussian laws of the witness"))
-def _(objective: Any) -> Answer:
-    """Newton's method on both minima, with moments and divergence summed over a grid."""
-    torch = neural.torch()
-    # The densities that occur are normal with means in [0, 15] and variance 1: none of them leaves
-    # the grid, and on a step of 1/4 the sum of such a density is exact to float64.
-    z = torch.arange(-10, 26, 0.25, dtype=torch.float64)
-    mu, target = ((-((z - mean) ** 2) / 2).softmax(0) for mean in (0, 1))
-    log_w, log_target = SPREAD**0.5 * z - SPREAD / 2, z - 0.5
-
-    def parts(gamma: Any) -> tuple[Any, Any]:
-        power = (gamma[..., None] * log_w).exp()
-        first, second = (mu * power).sum(-1), (mu * power * power).sum(-1)
-        path = mu * (gamma[..., None] * log_target).exp()
-        ratio = target * path.sum(-1, keepdim=True) / path
-        return (target * ratio.log()).sum(-1), second - first * first
-
-    def curve(gamma: Any) -> Any:
-        return objective(*parts(gamma), weight)
-
-    weight, left, right = (neural.tensor(x) for x in (93, "0.0001", "0.257"))
-    # Both starts lie in basins of quadratic convergence: five steps pass the last float64 digit.
-    for _ in range(5):
-        left, right = (
-            x - neural.gradient(curve, x) / neural.hessian(curve, x) for x in (left, right)
-        )
-        gap = curve(right) - curve(left)
-        weight = weight - gap / (parts(right)[1] - parts(left)[1])
-    best = curve(left)
-    # No gamma on a grid of 1/1000 is better by more than rounding.
-    lowest = curve(torch.linspace(0, 1, 1001, dtype=torch.float64)).min()
-    checks = [
-        neural.close([best], [curve(right)], witness=TWO_BEST),
-        neural.compare(best, "<", lowest + 1e-9, witness=TWO_BEST),
-        neural.compare(left, "<", right, witness=TWO_BEST),
-        neural.compare(LAMBDAS[0], "<", weight, witness=TWO_BEST),
-        neural.compare(weight, "<", LAMBDAS[1], witness=TWO_BEST),
-    ]
-    for x in (left, right):
-        checks.append(neural.close(neural.gradient(curve, x), [0], witness=TWO_BEST))
-        checks.append(neural.compare(neural.hessian(curve, x), ">", 0, witness=TWO_BEST))
-    shows = f"gamma = {float(left):.6g} and {float(right):.6g} are both best at {float(weight):.8g}"
-    return against_uniqueness(checks, Strength.AGREEMENT, shows)
-
-
-@cache
-def tie() -> tuple[Any, Any, Any]:
-    """Enclose lambda and the two minimisers of the witness where their values are equal."""
-
-    def minima(weight: Any) -> tuple[Any, Any]:
-        slope = slope_at(gaussian_curve(printed_objective, weight, Jet))
-        left = certified.root(slope, Fraction(0), Fraction(1, 100))
-        return left, certified.root(slope, Fraction(1, 5), Fraction(3, 10))
-
-    def gap(weight: Any) -> Any:
-        curve = gaussian_curve(printed_objective, weight, Ball)
-        left, right = minima(weight)
-        return curve(right) - curve(left)
-
-    weight = certified.root(gap, *(Fraction(x) for x in LAMBDAS), steps=60)
-    return weight, *minima(weight)
-
-
-@T10_1_B.number("lambda at which two values of gamma are best")
-def _() -> str:
-    return certified.digits(tie()[0])
-
-
-@T10_1_B.number("the smaller gamma that is best there")
-def _() -> str:
-    return certified.digits(tie()[1])
-
-
-@T10_1_B.number("the larger gamma that is best there")
-def _() -> str:
-    return certified.digits(tie()[2])
-
-
-CLAIMS = frozen(T10_1_A, T10_1_B)
+CLAIMS = frozen(T10_1_A)

@@ -19,6 +19,8 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import PARETO
+from isr_theory.claims.instances import named
+from isr_theory.claims.s11_2_tails import enclosed_index
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -107,6 +109,15 @@ def _(bias: Any) -> Answer:
     mean = neural.gradient(objective, neural.tensor(odds).log())
     # The gradient that it estimates, E_pi[s], is 0.
     return neural.close(mean, [printed_bias(bias, Real)], witness=TWO_DRAWS)
+
+
+@TAB11_1_1.right("the bias of the self-normalised mean of two draws")
+def _(mu: Any, target: Any, gamma: Any, m: Any) -> Any:
+    _, pi, _ = TWO_ARMS.numbers(m)
+    weights = [b / a for a, b in zip(mu, pi, strict=True)]
+    # E_pi[s] is 0. The share of the first arm is 1, 0 or, where both arms are drawn, that of w.
+    both = 2 * mu[0] * mu[1]
+    return mu[0] * mu[0] + both * weights[0] / (weights[0] + weights[1]) - pi[0]
 
 
 TAB11_1_1_FIX = Draft(
@@ -289,6 +300,19 @@ def _(cap: Any, trial: Trial) -> Answer:
         f"w^{gamma} > 2", lambda rng, n: (law.sample(rng, n) ** gamma > 2).astype(float), 0.0, 1.0
     )
     return trial.agrees(chance, 2 ** (-1 / 0.7), witness=Witness.at(k=law.k))
+
+
+@TAB11_1_3.without(PARETO)
+def _(cap: Any, model: ParetoTail) -> Answer:
+    most, bound = cap(Ball.number(model.k), Ball), Ball.number("7/10")
+    # A gamma to either side of 7/(10 |k|); a negative cap lets neither pass.
+    middle = abs(Fraction(7, 10) / model.k)
+    answers = []
+    for gamma in (middle * Fraction(99, 100), middle * Fraction(101, 100)):
+        relation = "<" if Ball.number(gamma) < most else ">"
+        found, witness = enclosed_index(model, gamma), named(model, gamma=gamma)
+        answers.append(certified.compare(found, relation, bound, witness=witness))
+    return all_of(answers)
 
 
 @TAB11_1_3.wrong("7k/10")

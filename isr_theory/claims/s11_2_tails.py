@@ -19,11 +19,12 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import PARETO
+from isr_theory.claims.instances import named
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
 from isr_theory.engines.montecarlo import Trial
-from isr_theory.models import ParetoTail
+from isr_theory.models import ParetoTail, drawn_fraction
 
 K, GAMMA, T, H, CONSTANT = sympy.symbols("k gamma t h C", positive=True)
 DEPTH, END = sympy.symbols("a e", positive=True)
@@ -50,7 +51,27 @@ BOUNDED_TAIL = Assumption(
     lambda model: isinstance(model, EndPoint) and model.k < 0 and model.end > 0,
     examples=(EndPoint(Fraction(-1)), EndPoint(Fraction(-1, 2), Fraction(3))),
     violations=(ParetoTail(Fraction(1, 2)),),
+    draw=lambda rng: EndPoint(drawn_fraction(rng, "-2", "0"), drawn_fraction(rng, "0", "4")),
 )
+
+
+def enclosed_index(model: EndPoint | ParetoTail, gamma: Fraction) -> Any:
+    """Enclose the index of w^gamma from the law of w, at its end point or far out."""
+    g, k = Ball.number(gamma), Ball.number(model.k)
+    near = Ball.number(0).union(Ball.number(Fraction(1, 10**40)))
+    if isinstance(model, EndPoint):
+        rate = certified.derivatives(
+            partial(depth_below, Ball.number(model.end), g, m=Jet), near, 1
+        )[1]
+        # P = depth^(-1/k), and depth(h)/h is a value of the rate between 0 and h.
+        return k * rate / rate
+    if model.k < 0:
+        # w = U^(-k) ends at 1; P(w^gamma > 1 - h)/h is a value of the density between 0 and h.
+        density = certified.derivatives(lambda h: 1 - Jet.power(1 - h, -1 / (k * g)), near, 1)
+        return -density[1] / density[1]
+    # w^gamma passes u^(-gamma k) with chance u.
+    middle, far = (Ball.power(Ball.power(Ball.number(u), -k), g) for u in ("1/2", "1/8"))
+    return Ball.log(far / middle) / Ball.log(4)
 
 
 def endpoint_index(k: Number, gamma: Number) -> Number:
@@ -125,6 +146,14 @@ def _(index: Any, trial: Trial) -> Answer:
     return trial.agrees(chance, expected, witness=Witness.at(k=law.k, gamma=gamma))
 
 
+@T11_1_A.without(PARETO)
+def _(index: Any, model: ParetoTail) -> Answer:
+    gamma = Fraction(1, 2)
+    claimed = index(enclosed_index(model, Fraction(1)), Ball.number(gamma))
+    found, witness = enclosed_index(model, gamma), named(model, gamma=gamma)
+    return certified.agree([found], [claimed], witnesses=[witness])
+
+
 @T11_1_A.wrong("unchanged")
 def _(k: Any, gamma: Any) -> Any:
     return k
@@ -189,6 +218,8 @@ def _(index: Any) -> Answer:
     return neural.close(-1 / slope, [index(-1.0, 0.5)], witness=SQUARE_ROOT)
 
 
+T11_1_B.right_value("the index of the weight", endpoint_index)
+
 T11_1_B_FIX = Draft(
     "T11.1.b.fix",
     section="11.2",
@@ -234,17 +265,19 @@ CASES = (
 @T11_1_B_FIX.certified(Scope("three laws, h below 1e-40"))
 def _(index: Any) -> Answer:
     """The mean value theorem encloses the slope of log P in log h next to the end point."""
-    tiny = Ball.number(0).union(Ball.number(Fraction(1, 10**40)))
-    found, expected, witnesses = [], [], []
-    for law, gamma in CASES:
-        k, end, g = (Ball.number(x) for x in (law.k, law.end, gamma))
-        rate = certified.derivatives(partial(depth_below, end, g, m=Jet), tiny, 1)[1]
-        # P = depth^(-1/k), and depth(h)/h is a value of the rate between 0 and h.
-        slope = -1 / k * (rate / rate)
-        found.append(-1 / slope)
-        expected.append(index(k, g))
-        witnesses.append(Witness.at(k=law.k, end=law.end, gamma=gamma))
-    return certified.agree(found, expected, witnesses=witnesses)
+    return certified.agree(
+        [enclosed_index(law, gamma) for law, gamma in CASES],
+        [index(Ball.number(law.k), Ball.number(gamma)) for law, gamma in CASES],
+        witnesses=[Witness.at(k=law.k, end=law.end, gamma=gamma) for law, gamma in CASES],
+    )
+
+
+@T11_1_B_FIX.without(BOUNDED_TAIL)
+def _(index: Any, model: EndPoint | ParetoTail) -> Answer:
+    gamma = Fraction(1, 2)
+    claimed = index(enclosed_index(model, Fraction(1)), Ball.number(gamma))
+    witness = Witness.at(k=model.k, gamma=gamma)
+    return certified.agree([enclosed_index(model, gamma)], [claimed], witnesses=[witness])
 
 
 @T11_1_B_FIX.sampled(Scope("k = -1/2, gamma = 1/3, end point 1"), resolution=0.005)

@@ -17,7 +17,8 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import PARETO, VALID_RULE
+from isr_theory.claims.assumptions import PARETO, VALID_RULE, Rule
+from isr_theory.claims.instances import ess, named
 from isr_theory.claims.s11_1_literature import khat_cap
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, symbolic
@@ -89,6 +90,11 @@ def _(cap: Any) -> Answer:
     return certified.compare(block_ratio(HEAVY, gamma), "<", 1, witness=AT_THE_CAP)
 
 
+@T11_1_C.right("half of the finite-variance limit")
+def _(k: Any, m: Any) -> Any:
+    return m.number("1/4") / k
+
+
 T11_1_C_FIX = Draft(
     "T11.1.c.fix",
     section="11.2",
@@ -153,6 +159,20 @@ def _(limit: Any, trial: Trial) -> Answer:
     return trial.agrees(cut, 1 + float(np.log(20)), witness=Witness.at(k=law.k))
 
 
+@T11_1_C_FIX.without(PARETO)
+def _(limit: Any, model: ParetoTail) -> Answer:
+    most = limit(Ball.number(model.k))
+    # A gamma to either side of 1/(2|k|); a negative limit lets neither pass.
+    middle = abs(1 / (2 * model.k))
+    answers = []
+    for gamma in (middle * Fraction(99, 100), middle * Fraction(101, 100)):
+        g, witness = Ball.number(gamma), named(model, gamma=gamma)
+        # The ESS is 0 exactly where the second moment is infinite.
+        relation = ">" if g < most else "<="
+        answers.append(certified.compare(ess(model, g), relation, 0, witness=witness))
+    return all_of(answers)
+
+
 @T11_1_C_FIX.wrong("0.7/k, as printed")
 def _(k: Any) -> Any:
     return 7 / (10 * k)
@@ -207,13 +227,10 @@ def _(both: Any) -> Answer:
     """Just below the cap both constraints hold, just above it one is broken."""
     mu, pi, _ = THREE_ARMS.numbers(Ball)
 
-    def ess(gamma: Number) -> Number:
+    def slack_of_ess(rho_min: Number, gamma: Number) -> Number:
         weights = [(a, Ball.power(b / a, gamma)) for a, b in zip(mu, pi, strict=True)]
         first, second = sum(a * x for a, x in weights), sum(a * x * x for a, x in weights)
-        return first * first / second
-
-    def slack_of_ess(rho_min: Number, gamma: Number) -> Number:
-        return ess(gamma) - rho_min
+        return first * first / second - rho_min
 
     answers = []
     for rho, index in (("1/2", "1/2"), ("2/5", "1")):
@@ -226,6 +243,40 @@ def _(both: Any) -> Answer:
             witness = Witness.at(rho_min=Fraction(rho), k=Fraction(index), side=Fraction(side))
             answers.append(certified.compare(slack, relation, 0, witness=witness))
     return all_of(answers)
+
+
+def either_side(both: Any, model: ParetoTail, rho_min: Fraction) -> Answer:
+    """Say whether a gamma next to a cap meets both constraints exactly where it is allowed."""
+    least, bound, k = Ball.number(rho_min), Ball.number("7/10"), Ball.number(model.k)
+    met = certified.compare(
+        ess(model, flint.arb(0)), ">=", least, witness=named(model, rho_min=rho_min, gamma=0)
+    )
+    # With k > 0 the ESS is 0 from 1/(2k) on; with k = -1 it is 0.3 at 5.1.
+    crossing = certified.root(lambda gamma: ess(model, gamma) - least, Fraction(0), Fraction(100))
+    if crossing is None:
+        return met
+    caps = (crossing, bound / k)
+    most = both(*caps, Ball)
+    answers = [met]
+    for cap in caps:
+        for side in ("99/100", "101/100"):
+            gamma = cap * Ball.number(side)
+            if gamma > 0:
+                slack = Ball.minimum(ess(model, gamma) - least, bound - k * gamma)
+                relation = ">" if gamma < most else "<"
+                at = named(model, rho_min=rho_min, gamma=f"{certified.digits(gamma)}...")
+                answers.append(certified.compare(slack, relation, 0, witness=at))
+    return all_of(answers)
+
+
+@REM11_2.without(PARETO)
+def _(both: Any, model: ParetoTail) -> Answer:
+    return either_side(both, model, Fraction(3, 10))
+
+
+@REM11_2.without(VALID_RULE, on=(Rule(Fraction(4), Fraction(3, 2)),))
+def _(both: Any, given: Rule) -> Answer:
+    return either_side(both, ParetoTail(Fraction(1, 2)), given.rho_min)
 
 
 @REM11_2.wrong("the larger cap")

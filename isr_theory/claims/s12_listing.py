@@ -1,6 +1,6 @@
-"""Section 12.1, the trainer listing: what it freezes, the gamma it uses, the ESS it reports.
+"""Section 12.1, the trainer listing: what it freezes, and the gamma it uses.
 
-    gamma = max(gamma_min, min(gamma_max, sqrt(-log rho_min / S^2))),   ESS/n = 1 / (n sum W^2)
+    gamma = max(gamma_min, min(gamma_max, sqrt(-log rho_min / S^2)))
 
 On tensors the listing itself runs; elsewhere its arithmetic, restated over an arithmetic.
 """
@@ -18,30 +18,33 @@ from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real, Tensor
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.batches import (
     LEVEL,
-    POWERED,
-    SIZE,
     VARIANCE,
     Batch,
     Column,
     Descent,
     Generic,
     Given,
+    Row,
     Tabular,
     column,
-    each,
     equal_for_every_batch,
-    largest,
-    length,
     prompts_and_answers,
     trainer,
 )
-from isr_theory.claims.s08_3_algorithm import PLAIN_BATCH, RHO, C, spread, unbiased_variance
+from isr_theory.claims.s08_3_algorithm import (
+    PLAIN_BATCH,
+    RHO,
+    C,
+    Request,
+    spread,
+    unbiased_variance,
+)
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of, given
-from isr_theory.models import fractions
+from isr_theory.models import drawn_fraction, fractions
 
-GAMMA, D, G = sympy.symbols("gamma d g", positive=True)
+D, G = sympy.symbols("d g", positive=True)
 LOG_W = fractions("1/2 -1 3/2 -3/2")
 
 
@@ -59,6 +62,7 @@ FREEZE = Draft(
     subject=listings.ISReshapeTrainer,
     expect=Verdict.SUPPORTED,
     single_route="what a constructor does to the objects it is given shows only when it runs",
+    reading="the two models share no parameter; what they shared would be frozen in both",
 )
 BOTH_TABULAR = Scope("one policy and one reference with two tables of logits each")
 START = Witness.at(prompts=(0, 1, 1, 0), answers=(2, 0, 1, 1))
@@ -117,15 +121,6 @@ FREEZE.wrong_value("the policy frozen in its place", _FreezesThePolicy)
 FREEZE.wrong_value("only the first parameter frozen", _FreezesTheFirst)
 
 
-FINITE = Assumption(
-    "finite_log_ratios",
-    Text("Every log-ratio of the batch is finite.", "批中每个对数比均有限。"),
-    lambda log_w: all(map(math.isfinite, log_w)),
-    examples=((0.5, -1.0), (3.0,)),
-    violations=((0.0, -math.inf), (math.nan,)),
-)
-
-
 def maximum(x: Number, y: Number, m: Arithmetic) -> Number:
     """The larger of two numbers."""
     return -m.minimum(-x, -y)
@@ -134,11 +129,16 @@ def maximum(x: Number, y: Number, m: Arithmetic) -> Number:
 def trainer_gamma(
     log_w: Column, rho_min: Number, gamma_min: Number, gamma_max: Number, m: Arithmetic
 ) -> Number:
-    """The trainer's gamma: the listing on tensors, its arithmetic elsewhere (S^2 >= 1e-8)."""
+    """The trainer's gamma: the listing on tensors, its arithmetic elsewhere.
+
+    A generic batch has S^2 >= 1e-8, below which the listing takes gamma_max.
+    """
     if m is Tensor:
         bounds = {"gamma_min": float(gamma_min), "gamma_max": float(gamma_max)}
         made = trainer(Batch(log_w, log_w), rho_min=float(rho_min), **bounds)
         return made.compute_optimal_gamma(log_w)
+    if isinstance(log_w, Row) and unbiased_variance(log_w) < m.number("1/100000000"):
+        return gamma_max
     return maximum(gamma_min, m.minimum(gamma_max, _unclamped(log_w, rho_min, m)), m)
 
 
@@ -208,6 +208,11 @@ def _(gamma_of: Any) -> Answer:
     return neural.compare(ratio, ">", float(RHO), witness=FLOORED)
 
 
+@GAMMA_SET.right("no floor")
+def _(log_w: Any, rho_min: Any, gamma_min: Any, gamma_max: Any, m: Any) -> Any:
+    return trainer_gamma(log_w, rho_min, m.number(0), gamma_max, m)
+
+
 @GAMMA_SET.number("log-normal ESS/n at sigma2 = 4, gamma_min = 7/10")
 def _() -> str:
     return certified.digits(formulas.ess_lognormal(Ball.number(4), Ball.number(FLOOR), Ball))
@@ -219,6 +224,7 @@ NO_FLOOR = Assumption(
     lambda bounds: bounds[0] == 0 and 0 <= bounds[1] <= 1,
     examples=((0, 1), (0, Fraction(1, 2))),
     violations=((FLOOR, 1), (0, 2)),
+    draw=lambda rng: (0, drawn_fraction(rng, "0", "1")),
 )
 GAMMA_SET_FIX = Draft(
     "LST12.1.gamma.fix",
@@ -252,7 +258,11 @@ def _clamped(gamma_of: Any, gamma_max: Fraction, m: Arithmetic) -> Number:
 
 
 @GAMMA_SET_FIX.symbolic(
-    Scope("every batch and gamma_max, by which of the two is smaller", whole=True)
+    Scope(
+        "every batch and gamma_max, by which of the two is smaller; of the listing, the arithmetic"
+        " restated",
+        whole=True,
+    )
 )
 def _(gamma_of: Any) -> Answer:
     """With rho_min = e^(-S^2 c^2), gamma is gamma_max where that is below c, and c where not."""
@@ -266,6 +276,7 @@ def _(gamma_of: Any) -> Answer:
         [
             equal_for_every_batch(below, G),
             equal_for_every_batch(above, C),
+            equal_for_every_batch(used(C, zero), zero),
             # What is left of the log of ESS over target where the clamp binds.
             symbolic.positive(VARIANCE * (G + D) ** 2 - VARIANCE * below**2),
         ]
@@ -305,7 +316,48 @@ def _(gamma_of: Any) -> Answer:
         float(gamma_of(column(LOG_W, m), m.number(RHO), m.number(floor), m.number(1), m))
         for m in (Tensor, Real)
     ]
-    return all_of([*answers, neural.close(floored, [floor] * 2, witness=at)])
+    answers.append(neural.close(floored, [floor] * 2, witness=at))
+    # So is a batch that does not vary enough.
+    narrow = [
+        float(gamma_of(column(NARROW.log_w, m), m.number(NARROW.rho_min), *bounds, m))
+        for m, bounds in ((m, (m.number(0), m.number(1))) for m in (Tensor, Real))
+    ]
+    at = Witness.at(log_w=NARROW.log_w, rho_min=NARROW.rho_min, gamma_min=0, gamma_max=1)
+    return all_of([*answers, neural.close(narrow, [1.0] * 2, witness=at)])
+
+
+# S^2 = 2^-27 is too little for the listing, but the closed form is near 1/86.
+NARROW = Request((0.0, 2.0**-13), 1 - Fraction(1, 10**12))
+# Here the closed form is clipped at 1.
+SLACK = fractions("0 1/2")
+
+
+def against_the_closed_form(
+    gamma_of: Any, log_w: tuple[Any, ...], rho_min: Fraction, bounds: tuple[Any, Any]
+) -> Answer:
+    """The gamma in use against the smaller of gamma_max and Theorem 8.3's, S^2 from pairs."""
+    values = [Fraction(value) for value in log_w]
+    target, low, high = (Ball.number(value) for value in (rho_min, *bounds))
+    used = gamma_of(column(values, Ball), target, low, high, Ball)
+    closed = formulas.gamma_lognormal(Ball.number(spread(values)), target, Ball)
+    at = Witness.at(log_w=values, rho_min=rho_min, gamma_min=bounds[0], gamma_max=bounds[1])
+    return certified.agree([used], [Ball.minimum(high, closed)], witnesses=[at])
+
+
+@GAMMA_SET_FIX.without(PLAIN_BATCH, on=(NARROW,))
+def _(gamma_of: Any, request: Request) -> Answer | None:
+    if len(request.log_w) < 2 or not all(map(math.isfinite, request.log_w)):
+        # S^2 is not a number there.
+        return None
+    return against_the_closed_form(gamma_of, request.log_w, request.rho_min, (0, 1))
+
+
+@GAMMA_SET_FIX.without(NO_FLOOR)
+def _(gamma_of: Any, bounds: tuple[Any, Any]) -> Answer:
+    # A floor binds on the first batch, a ceiling above 1 on the second.
+    return all_of(
+        against_the_closed_form(gamma_of, log_w, RHO, bounds) for log_w in (OUTLIER, SLACK)
+    )
 
 
 @GAMMA_SET_FIX.wrong("a floor of 7/10")
@@ -328,84 +380,4 @@ def _(log_w: Any, rho_min: Any, gamma_min: Any, gamma_max: Any, m: Any) -> Any:
     return maximum(gamma_min, _unclamped(log_w, rho_min, m), m)
 
 
-def trainer_ess(log_w: Column, gamma: Number, m: Arithmetic) -> Number:
-    """The reported ESS/n: the listing on tensors, its arithmetic elsewhere."""
-    if m is Tensor:
-        return trainer(Batch(log_w, log_w)).compute_ess_ratio(log_w, float(gamma))
-    scaled = log_w * gamma
-    weights = each(m.exp, scaled - largest(scaled))
-    weights = weights / weights.sum()
-    return 1 / (weights * weights).sum() / length(log_w)
-
-
-ESS = Draft(
-    "LST12.1.ess",
-    section="12.1",
-    kind=Kind.ALGORITHM,
-    title=Text("compute_ess_ratio is Kish's ESS/n", "compute_ess_ratio 即 Kish ESS/n"),
-    finding=Text(
-        "Exactly: the shift by the largest entry cancels, and only keeps exp in range.",
-        "完全相等：减去最大值的平移相消，只为避免溢出。",
-    ),
-    statement=r"\frac{1}{n\sum_i W_i^2} = \frac{(\sum_i w_i^\gamma)^2}{n\sum_i w_i^{2\gamma}},"
-    r"\quad W = \mathrm{softmax}(\gamma\log w)",
-    subject=trainer_ess,
-    expect=Verdict.VERIFIED,
-    assumes=(FINITE,),
-    uses=("D8.1",),
-)
-HALF = Fraction(1, 2)
-ESS_BATCH = ((3, 1, 1, 7, 2), HALF)
-ESS_AT = Witness.at(w=ESS_BATCH[0], gamma=HALF)
-
-
-@ESS.symbolic(Scope("every batch, by the sums of w^gamma and w^(2 gamma)", whole=True))
-def _(ess_ratio: Any) -> Answer:
-    """With the largest entry any number M, the factor e^-M is gone."""
-    first, second = Generic(POWERED).sum(), Generic(POWERED**2).sum()
-    reported = ess_ratio(Generic(sympy.log(POWERED) / GAMMA), GAMMA, Exact)
-    return equal_for_every_batch(reported, first**2 / (SIZE * second))
-
-
-@ESS.certified(Scope("weights (3, 1, 1, 7, 2), gamma = 1/2"))
-def _(ess_ratio: Any) -> Answer:
-    """Kish's ratio from square roots of whole weights."""
-    weights = [Ball.sqrt(Ball.number(w)) for w in ESS_BATCH[0]]
-    log_w = each(Ball.log, column(ESS_BATCH[0], Ball))
-    reported = ess_ratio(log_w, Ball.number(HALF), Ball)
-    return certified.agree([reported], [formulas.kish_ess(weights) / 5], witnesses=[ESS_AT])
-
-
-@ESS.neural(Scope("weights (3, 1, 1, 7, 2) and the same times e^2000, gamma = 1/2"))
-def _(ess_ratio: Any) -> Answer:
-    """The listing against Kish's ratio in plain floats, also far out of the range of exp."""
-    powered = [float(w) ** 0.5 for w in ESS_BATCH[0]]
-    log_w = neural.tensor(ESS_BATCH[0]).log()
-    reported = [float(ess_ratio(log_w + shift, 0.5, Tensor)) for shift in (0, 2000)]
-    return neural.close(reported, [formulas.kish_ess(powered) / 5] * 2, witness=ESS_AT)
-
-
-@ESS.wrong("gamma dropped")
-def _(log_w: Any, gamma: Any, m: Any) -> Any:
-    return trainer_ess(log_w, gamma / gamma, m)
-
-
-@ESS.wrong("not divided by n")
-def _(log_w: Any, gamma: Any, m: Any) -> Any:
-    return trainer_ess(log_w, gamma, m) * length(log_w)
-
-
-@ESS.wrong("squares of unnormalised weights")
-def _(log_w: Any, gamma: Any, m: Any) -> Any:
-    weights = each(m.exp, log_w * gamma - largest(log_w * gamma))
-    return 1 / (weights * weights).sum() / length(log_w)
-
-
-@ESS.number("ESS/n at log w = (1/2, -1, 3/2, -1/2), rho_min = 3/10")
-def _() -> str:
-    log_w = column(fractions("1/2 -1 3/2 -1/2"), Ball)
-    gamma = trainer_gamma(log_w, Ball.number(RHO), Ball.number(0), Ball.number(1), Ball)
-    return certified.digits(trainer_ess(log_w, gamma, Ball))
-
-
-CLAIMS = frozen(FREEZE, GAMMA_SET, GAMMA_SET_FIX, ESS)
+CLAIMS = frozen(FREEZE, GAMMA_SET, GAMMA_SET_FIX)

@@ -7,6 +7,7 @@ It is the plain estimate of g_gamma times a positive number, n / sum w^gamma.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import sympy
 
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real, Tensor
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
+from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.batches import (
     LOG_PI,
     NUDGE,
@@ -36,7 +37,7 @@ from isr_theory.claims.batches import (
     trainer,
 )
 from isr_theory.claims.s08_3_algorithm import RHO
-from isr_theory.claims.s12_listing import FINITE, trainer_gamma
+from isr_theory.claims.s12_listing import trainer_gamma
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural
 from isr_theory.engines.answers import all_of
@@ -144,6 +145,14 @@ def _sample_at(gamma: Any) -> Witness:
     return Witness.at(mu=MU, logits=LOGITS, answers=ANSWERS, reward=REWARDS, gamma=gamma)
 
 
+FINITE = Assumption(
+    "finite_log_ratios",
+    Text("Every log-ratio of the batch is finite.", "批中每个对数比均有限。"),
+    lambda log_w: all(map(math.isfinite, log_w)),
+    examples=((0.5, -1.0), (3.0,)),
+    violations=((0.0, -math.inf), (math.nan,)),
+    draw=lambda rng: tuple(float(x) / 4 for x in rng.integers(-12, 12, 4)),
+)
 LOSS = Draft(
     "LST12.1.loss",
     section="12.1",
@@ -164,7 +173,13 @@ LOSS = Draft(
 )
 
 
-@LOSS.symbolic(Scope("every batch and direction, by the sums of x s, x r s and x", whole=True))
+@LOSS.symbolic(
+    Scope(
+        "every batch and direction, by the sums of x s, x r s and x; of the listing, the arithmetic"
+        " restated",
+        whole=True,
+    )
+)
 def _(loss: Any) -> Answer:
     """The derivative along a score, with and without rewards, and the plain estimate's factor."""
     total = Generic(POWERED).sum()
@@ -172,11 +187,13 @@ def _(loss: Any) -> Answer:
     plain = rewarded / SIZE
     down = -slope(loss(any_batch(Generic(REWARD)), GAMMA, Exact))
     unrewarded = -slope(loss(any_batch(None), GAMMA, Exact))
+    at_zero = -slope(loss(any_batch(Generic(REWARD)), sympy.S.Zero, Exact))
     return all_of(
         [
             equal_for_every_batch(down, rewarded / total),
             equal_for_every_batch(down, plain * SIZE / total),
             equal_for_every_batch(unrewarded, Generic(POWERED * SCORE).sum() / total),
+            equal_for_every_batch(at_zero, Generic(REWARD * SCORE).sum() / SIZE),
         ]
     )
 
@@ -221,6 +238,13 @@ def _loss_value(reward: Sequence[Fraction] | None) -> float:
     logs = [Real.log(pi[y]) for y in ANSWERS]
     products = (w * r * log_p for w, r, log_p in zip(powered, rewards, logs, strict=True))
     return float(-sum(products) / sum(powered))
+
+
+LOSS.meaningless_without(
+    FINITE,
+    "where pi is 0 there is no grad log pi, and where mu is 0 the weight is infinite, so that the "
+    "ratio is infinity divided by infinity",
+)
 
 
 @LOSS.wrong("weights not detached")

@@ -7,7 +7,9 @@ So with r = 1 the loss is that of SFT at gamma = 0 only.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +18,7 @@ import sympy
 from isr_theory import listings
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import MUTUAL_SUPPORT, UNIT_REWARD
+from isr_theory.claims.assumptions import UNIT_REWARD
 from isr_theory.claims.batches import (
     NUDGE,
     POWERED,
@@ -35,6 +37,8 @@ from isr_theory.claims.batches import (
     prompts_and_answers,
     slope,
 )
+from isr_theory.claims.enumerated import witness_of
+from isr_theory.claims.s06_3_2_at_zero import MU_IN_PI
 from isr_theory.claims.s08_3_algorithm import RHO
 from isr_theory.claims.s12_loss import (
     GAMMA,
@@ -53,7 +57,7 @@ from isr_theory.claims.s12_loss import (
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import fractions
+from isr_theory.models import Finite, fractions
 
 SFT = Draft(
     "LST12.1.sft",
@@ -126,6 +130,11 @@ def _(loss: Any) -> Answer:
     return neural.compare((ours * theirs).sum(), ">", 0, witness=COIN)
 
 
+@SFT.right("the listing's loss at gamma = 0")
+def _(given: Batch, rho_min: Any, m: Any) -> Any:
+    return trainer_loss(given, m.number(0), m)
+
+
 SFT_FIX = Draft(
     "LST12.1.sft.fix",
     section="12.1",
@@ -140,7 +149,7 @@ SFT_FIX = Draft(
     r" = -\nabla D_{1-\gamma}(\mu\Vert\pi)",
     subject=trainer_loss,
     expect=Verdict.VERIFIED,
-    assumes=(MUTUAL_SUPPORT, UNIT_REWARD),
+    assumes=(MU_IN_PI, UNIT_REWARD),
     uses=("D6.1", "LST12.1.loss"),
     amends=("LST12.1.sft",),
     reading="the batch is the whole of mu, so that its mean is E_mu",
@@ -151,10 +160,10 @@ WHOLE_MU = Scope("mu = (3/5, 3/10, 1/10) in ten rows, a softmax policy, gamma = 
 EXPONENTS = fractions("1/4 3/4")
 
 
-def divergence(log_pi: Any, gamma: Any, m: Arithmetic) -> Any:
+def divergence(log_pi: Any, gamma: Any, m: Arithmetic, mu: Sequence[Fraction] = MU) -> Any:
     """D_alpha(mu || pi) = log(sum mu^alpha pi^(1-alpha)) / (alpha - 1) at alpha = 1 - gamma."""
     mass = sum(
-        m.power(m.number(a), 1 - gamma) * m.exp(gamma * b) for a, b in zip(MU, log_pi, strict=True)
+        m.power(m.number(a), 1 - gamma) * m.exp(gamma * b) for a, b in zip(mu, log_pi, strict=True)
     )
     return m.log(mass) / ((1 - gamma) - 1)
 
@@ -164,7 +173,11 @@ def _population_at(gamma: Fraction) -> Witness:
 
 
 @SFT_FIX.symbolic(
-    Scope("every mu, pi and direction: E_mu is linear, and the summand is general", whole=True)
+    Scope(
+        "every mu, pi and direction: E_mu is linear, and the summand is general; of the listing,"
+        " the arithmetic restated",
+        whole=True,
+    )
 )
 def _(loss: Any) -> Answer:
     """The derivative of -log E_mu[w^gamma] / gamma along a score; at gamma = 0 the mean score."""
@@ -222,6 +235,35 @@ def _divergence_gradient(gamma: float) -> Any:
         return divergence(neural.torch().log_softmax(logits, 0), gamma, Tensor)
 
     return neural.gradient(of, neural.tensor(LOGITS))
+
+
+@SFT_FIX.without(UNIT_REWARD)
+def _(loss: Any, law: Finite) -> Answer:
+    gamma = Ball.number(HALF)
+    size = math.lcm(*(mass.denominator for mass in law.mu))
+    rows = [y for y, mass in enumerate(law.mu) for _ in range(int(mass * size))]
+    log_mu, reward = (column([values[y] for y in rows], Ball) for values in (law.mu, law.reward))
+
+    def along(objective: Any) -> Any:
+        def of(t: Any) -> Any:
+            level = [Ball.log(mass) for mass in law.numbers(Ball)[1]]
+            return objective(policy([level[0] + t, *level[1:]], Jet))
+
+        return certified.derivatives(of, Ball.number(0), 1)[1]
+
+    def over_the_batch(log_pi: Any) -> Any:
+        chosen = Row(tuple(log_pi[y] for y in rows))
+        return loss(Batch(chosen, each(Ball.log, log_mu), reward), gamma, Jet)
+
+    ours = along(over_the_batch)
+    theirs = along(lambda log_pi: divergence(log_pi, gamma, Jet, law.mu))
+    return certified.agree([ours], [theirs], witnesses=[witness_of(law, gamma=HALF)])
+
+
+SFT_FIX.meaningless_without(
+    MU_IN_PI,
+    "where pi misses an outcome of mu there is no grad log pi, of which the left side is a mean",
+)
 
 
 @SFT_FIX.wrong("SFT, as printed")

@@ -17,7 +17,7 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Tensor
 from isr_theory.claim import Answer, Kind, PrintedProof, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import LOGNORMAL, NONNEGATIVE_REWARD, VALID_RULE
+from isr_theory.claims.assumptions import LOGNORMAL, NO_RULE, NONNEGATIVE_REWARD, VALID_RULE
 from isr_theory.claims.enumerated import (
     enumerated_balls,
     enumerated_gradient,
@@ -25,6 +25,8 @@ from isr_theory.claims.enumerated import (
     one_logit_variance,
     witness_of,
 )
+from isr_theory.claims.instances import ess, log_variance, named
+from isr_theory.claims.s07_3_mse import printed_mse
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -51,6 +53,7 @@ SUM_FORWARD = Draft(
     printed_proof=PrintedProof.NONE,
     assumes=(NONNEGATIVE_REWARD,),
     uses=("T2.1.a",),
+    reading="wherever the divergence is finite and may be differentiated under its sum",
 )
 
 
@@ -89,6 +92,13 @@ def _(tilted: Any) -> Answer:
     slope = -(mu * reward).sum() * neural.gradient(divergence, logits(THREE_ARMS))
     expected = enumerated_gradient(THREE_ARMS, Fraction(0))
     return neural.close(slope, expected, witness=witness_of(THREE_ARMS))
+
+
+SUM_FORWARD.meaningless_without(
+    NONNEGATIVE_REWARD,
+    "where some reward is negative or E_mu[r] is 0, mu r / Z is not a law, and its divergence from "
+    "pi takes logarithms of negative numbers or divides by 0",
+)
 
 
 @SUM_FORWARD.wrong("the reward squared")
@@ -142,6 +152,14 @@ def _(gradient: Any) -> Answer:
     return certified.compare(slope, "==", flint.arb(0), witness=AT_OPTIMUM)
 
 
+@SUM_REVERSE.right("the gradient of -tau KL(pi || p*), entropy included")
+def _(mu: Any, policy: Any, reward: Any, gamma: Any, m: Any) -> Any:
+    # tau = 1: the reward less the log of the policy, about its mean.
+    values = [r - m.log(p) for p, r in zip(policy, reward, strict=True)]
+    mean = sum(p * v for p, v in zip(policy, values, strict=True))
+    return [p * (v - mean) for p, v in zip(policy, values, strict=True)]
+
+
 def renyi_second_moment(law: Finite, gamma: int, m: Any) -> Any:
     """Return exp((2 gamma - 1) D_2gamma) for an integer gamma, as sum mu w^(2 gamma)."""
     mu, pi, _ = law.numbers(m)
@@ -163,6 +181,7 @@ SUM_VARIANCE = Draft(
     subject=renyi_second_moment,
     expect=Verdict.REFUTED,
     uses=("T6.3.a",),
+    reading="'proportional' as gamma moves, pi, mu and r = 1 being fixed",
 )
 
 
@@ -180,6 +199,14 @@ def _(second_moment: Any) -> Answer:
     actual = one_logit_variance(TWO_ARMS, 1, Ball) / one_logit_variance(TWO_ARMS, 0, Ball)
     printed = second_moment(TWO_ARMS, 1, Ball) / second_moment(TWO_ARMS, 0, Ball)
     return certified.compare(actual, "==", printed, witness=ENDS)
+
+
+@SUM_VARIANCE.right("the variance of two values")
+def _(law: Finite, gamma: int, m: Any) -> Any:
+    # Two values x and y taken with chances a and b have variance a b (x - y)^2.
+    (a, b), (p, q), _ = law.numbers(m)
+    gap = (p / a) ** gamma * q + (q / b) ** gamma * p
+    return a * b * gap * gap
 
 
 SUM_RULE = Draft(
@@ -230,6 +257,19 @@ def _(rule: Any) -> Answer:
     return certified.agree(found, roots, witnesses=witnesses)
 
 
+@SUM_RULE.without(LOGNORMAL)
+def _(rule: Any, model: Any) -> Answer:
+    rho_min = Fraction(4, 5)
+    gamma, wanted = rule(log_variance(model), Ball.number(rho_min), Ball), Ball.number(rho_min)
+    reached, witness = ess(model, gamma), named(model, rho_min=rho_min)
+    if gamma == 1:
+        return certified.compare(reached, ">=", wanted, witness=witness)
+    return certified.agree([reached], [wanted], witnesses=[witness])
+
+
+SUM_RULE.meaningless_without(VALID_RULE, NO_RULE)
+
+
 @SUM_RULE.wrong("no square root")
 def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
     return m.minimum(m.number(1), -m.log(rho_min) / sigma2)
@@ -243,11 +283,6 @@ def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
 @SUM_RULE.wrong("half the exponent: the law of E[w^gamma]")
 def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
     return m.minimum(m.number(1), m.sqrt(-2 * m.log(rho_min) / sigma2))
-
-
-def printed_mse(bias: Any, second_moment: Any, n: int) -> Any:
-    """Theorem 7.6: Bias^2 + V/n."""
-    return bias * bias + second_moment / n
 
 
 SUM_MSE = Draft(
@@ -284,6 +319,11 @@ def _(mse: Any) -> Answer:
     second = sum((a * (b / a) * (b / a) for a, b in zip(mu, mu, strict=True)), flint.arb(0))
     actual = mu[0] * mu[1] * mu[1] + mu[1] * mu[0] * mu[0]
     return certified.compare(actual, "==", mse(bias, second, 1), witness=ALL_EQUAL)
+
+
+@SUM_MSE.right("the variance of one score, 1/4, over n")
+def _(bias: Any, second_moment: Any, n: int) -> Any:
+    return 0 * bias + second_moment / (4 * n)
 
 
 CLAIMS = frozen(SUM_FORWARD, SUM_REVERSE, SUM_VARIANCE, SUM_RULE, SUM_MSE)

@@ -13,7 +13,7 @@ import flint
 import sympy
 
 from isr_theory import formulas
-from isr_theory.arithmetic import Ball, Exact, Tensor
+from isr_theory.arithmetic import Ball, Exact, Jet, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import PI_IN_MU, UNIT_REWARD
 from isr_theory.claims.enumerated import (
@@ -23,9 +23,10 @@ from isr_theory.claims.enumerated import (
     one_logit_variance,
     witness_of,
 )
+from isr_theory.claims.moving import along_logits
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
-from isr_theory.engines.answers import all_of
+from isr_theory.engines.answers import all_of, given
 from isr_theory.models import RARE_ARM, THREE_ARMS, TWO_ARMS, Finite, fractions
 
 A, B, P, Q, R, S, T = sympy.symbols("a b p q r s t", positive=True)
@@ -89,6 +90,16 @@ def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
 def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
     level = formulas.kl(pi, mu, m)
     return [b * (level - m.log(b / a)) for a, b in zip(mu, pi, strict=True)]
+
+
+@GEN_SFT.without(UNIT_REWARD)
+def _(gradient: Any, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Ball)
+    return certified.agree(
+        gradient(mu, pi, reward, flint.arb(0), Ball),
+        [a - b for a, b in zip(mu, pi, strict=True)],
+        witnesses=[witness_of(law, gamma=0)] * len(mu),
+    )
 
 
 GEN_HALF = Draft(
@@ -168,6 +179,15 @@ def _(mu: Any, pi: Any, t: Any, m: Any) -> Any:
     return formulas.moment(mu, pi, t * t, m)
 
 
+@GEN_HALF.without(UNIT_REWARD)
+def _(moment: Any, law: Finite) -> Answer:
+    mu, pi, _ = law.numbers(Ball)
+    half = Ball.number("1/2")
+    climbed = along_logits(lambda policy: 2 * moment(mu, policy, half, Jet), pi)
+    witnesses = [witness_of(law, gamma=Fraction(1, 2))] * len(mu)
+    return certified.agree(climbed, enumerated_balls(law, Fraction(1, 2)), witnesses=witnesses)
+
+
 GEN_RL = Draft(
     "GEN13.2.3",
     section="13.2",
@@ -210,6 +230,13 @@ def _(gradient: Any) -> Answer:
     return neural.close(slope, -neural.gradient(divergence, pi.log()), witness=AT_REST)
 
 
+@GEN_RL.right("with the entropy's gradient")
+def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
+    level = [r - m.log(b) for r, b in zip(reward, pi, strict=True)]
+    mean = sum(b * x for b, x in zip(pi, level, strict=True))
+    return [b * (x - mean) for b, x in zip(pi, level, strict=True)]
+
+
 def variance_rises(at_zero: Any, at_one: Any) -> tuple[Any, str, Any]:
     """The printed relation between the variances at the two ends."""
     return at_zero, "<", at_one
@@ -243,6 +270,9 @@ def _(relation: Any) -> Answer:
     """Balls at the two ends."""
     ends = (one_logit_variance(TWO_ARMS, gamma, Ball) for gamma in (0, 1))
     return certified.compare(*relation(*ends), witness=ENDS)
+
+
+GEN_VARIANCE.right_value("the other order", lambda at_zero, at_one: (at_one, "<", at_zero))
 
 
 GEN_BIAS = Draft(
@@ -283,6 +313,19 @@ def _(gradient: Any) -> Answer:
         lambda z: (neural.torch().softmax(z, -1) * reward).sum(), logits(THREE_ARMS)
     )
     return neural.close(slope, expected, witness=witness_of(THREE_ARMS, gamma=1))
+
+
+@GEN_BIAS.without(PI_IN_MU)
+def _(gradient: Any, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Ball)
+    # The mean under mu does not see an outcome that mu never takes, as if it earned nothing.
+    seen = [r if a > 0 else flint.arb(0) for a, r in zip(mu, reward, strict=True)]
+    mean = sum(b * r for b, r in zip(pi, reward, strict=True))
+    return certified.agree(
+        gradient(mu, pi, seen, flint.arb(1), Ball),
+        [b * (r - mean) for b, r in zip(pi, reward, strict=True)],
+        witnesses=[witness_of(law, gamma=1)] * len(mu),
+    )
 
 
 @GEN_BIAS.wrong("without the weights")
@@ -335,18 +378,22 @@ def _(gradient: Any) -> Answer:
 
 @GEN_MODES.certified(Scope("the witness"))
 def _(gradient: Any) -> Answer:
-    """The enumerated gradient in balls, the formula's own beside it."""
+    """The formula in balls, given that it is the enumerated gradient."""
     mu, pi, reward = VALLEY.numbers(Ball)
     formula = gradient(mu, pi, reward, flint.arb(1), Ball)
     enumerated = enumerated_balls(VALLEY, Fraction(1))
     step = [a - b for a, b in zip(mu, pi, strict=True)]
-    # Both are enclosures of the same vector, so their meeting is one too.
-    along = sum(
-        (x.intersection(y) * d for x, y, d in zip(formula, enumerated, step, strict=True)),
-        flint.arb(0),
-    )
+    along = sum((x * d for x, d in zip(formula, step, strict=True)), flint.arb(0))
     by_sft = sum((d * d for d in step), flint.arb(0))
-    return certified.compare(along, ">=", by_sft / 100, witness=IN_VALLEY)
+    return given(
+        certified.agree(formula, enumerated, witnesses=[IN_VALLEY] * len(step)),
+        certified.compare(along, ">=", by_sft / 100, witness=IN_VALLEY),
+    )
+
+
+@GEN_MODES.right("gamma = 0")
+def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
+    return formulas.reshaped_gradient(mu, pi, reward, 0 * gamma, m)
 
 
 CLAIMS = frozen(GEN_SFT, GEN_HALF, GEN_RL, GEN_VARIANCE, GEN_BIAS, GEN_MODES)

@@ -17,7 +17,8 @@ import sympy
 from isr_theory import formulas
 from isr_theory.arithmetic import Ball, Exact, Number, Tensor
 from isr_theory.claim import Answer, Assumption, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import UNIT_REWARD, VALID_RULE
+from isr_theory.claims.assumptions import NO_RULE, UNIT_REWARD, VALID_RULE
+from isr_theory.claims.enumerated import witness_of
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of, given
@@ -96,6 +97,7 @@ def _(rule: Any) -> Answer:
     return all_of(answers)
 
 
+NEAR.meaningless_without(VALID_RULE, NO_RULE)
 rule_wrong_variants(NEAR)
 
 
@@ -149,6 +151,9 @@ def _(rule: Any) -> Answer:
         [root] * len(sizes),
         witnesses=[Witness.at(sigma2=s, rho_min="3/10") for s in sizes],
     )
+
+
+FAR.meaningless_without(VALID_RULE, NO_RULE)
 
 
 @FAR.wrong("the ratio upside down")
@@ -209,6 +214,21 @@ def _(gradient: Any) -> Answer:
     return all_of(answers)
 
 
+@SFT_ADVICE.without(UNIT_REWARD)
+def _(gradient: Any, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Ball)
+    zero = flint.arb(0)
+    witness = witness_of(law, gamma=0)
+    at_mu, elsewhere = (gradient(mu, policy, reward, zero, Ball) for policy in (mu, pi))
+    size = sum((x * x for x in elsewhere), zero)
+    return all_of(
+        [
+            certified.agree(at_mu, [zero] * len(mu), witnesses=[witness] * len(mu)),
+            certified.compare(size, ">", zero, witness=witness),
+        ]
+    )
+
+
 @SFT_ADVICE.wrong("the other end, where every policy is stationary")
 def _(mu: Any, pi: Any, reward: Any, gamma: Any, m: Any) -> Any:
     return formulas.reshaped_gradient(mu, pi, reward, 1 + gamma, m)
@@ -265,6 +285,11 @@ def _(rule: Any) -> Answer:
     sigma2 = sum((a * b * (x - y) * (x - y) for a, x in rows for b, y in rows), flint.arb(0)) / 2
     gamma = rule(sigma2, Ball.number("3/10"), Ball)
     return certified.compare(gamma, "<=", Ball.number("1/2"), witness=RECOMMENDED)
+
+
+@SFT_RULE.right("gamma = 0, as the row advises")
+def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
+    return m.number(0)
 
 
 RL_RULE = Draft(
@@ -330,12 +355,22 @@ def _(rule: Any) -> Answer:
     )
 
 
+@RL_RULE.right("gamma = 0")
+def _(sigma2: Any, rho_min: Any, m: Any) -> Any:
+    return m.number(0)
+
+
+def _zero_one(law: Finite) -> Finite:
+    return Finite(law.mu, law.pi, (Fraction(0), *(Fraction(1) for _ in law.mu[1:])))
+
+
 ZERO_ONE_REWARD = Assumption(
     "zero_one_reward",
     Text("r is 0 or 1, and 1 somewhere.", "r 只取 0 或 1，且不恒为 0。"),
     lambda law: set(law.reward) <= {0, 1} and max(law.reward) == 1,
     examples=(RARE_REWARD, Finite.of("1/2 1/2", "9/10 1/10")),
     violations=(THREE_ARMS, PREFERRED),
+    draw=lambda rng: _zero_one(Finite.drawn(rng)),
 )
 
 
@@ -407,6 +442,26 @@ def _(ess: Any, trial: Trial) -> Answer:
     )
     witness = Witness.at(mu=law.mu, pi=law.pi, reward=law.reward, gamma=1)
     return trial.agrees(first * first / second, ess(0.1, 1.0), witness=witness)
+
+
+@RL_FIX.without(ZERO_ONE_REWARD)
+def _(ess: Any, law: Finite) -> Answer:
+    mu, pi, reward = law.numbers(Ball)
+    power = [Ball.power(b / a, Ball.number("1/3")) for a, b in zip(mu, pi, strict=True)]
+
+    def kish(masses: Any, weights: Any) -> Any:
+        first = sum(a * u for a, u in zip(masses, weights, strict=True))
+        return first * first / sum(a * u * u for a, u in zip(masses, weights, strict=True))
+
+    # What is rewarded, as a law of its own.
+    rewarded = [a if r > 0 else flint.arb(0) for a, r in zip(mu, reward, strict=True)]
+    share = sum(rewarded)
+    used = [u * r for u, r in zip(power, reward, strict=True)]
+    return certified.agree(
+        [kish(mu, used)],
+        [ess(share, kish([a / share for a in rewarded], power))],
+        witnesses=[witness_of(law, gamma=Fraction(1, 3))],
+    )
 
 
 @RL_FIX.wrong("the share squared")

@@ -14,10 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 import sympy
 
-from isr_theory.arithmetic import Arithmetic, Ball, Number, Real, Tensor
+from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.assumptions import MUTUAL_SUPPORT
 from isr_theory.claims.general_law import LEVEL, MASS, MU, SUMS, TARGET, D, U, X, total
+from isr_theory.claims.s06_3_1_at_one import common_ends
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
@@ -188,6 +189,16 @@ def _(shift: Shift, trial: Trial) -> Answer:
     )
     mu, pi, _ = TWO_ARMS.numbers(Real)
     return trial.agrees(mean, shift.variance(mu, pi, Real), witness=at(TWO_ARMS))
+
+
+@APP_1.without(MUTUAL_SUPPORT)
+def _(shift: Shift, law: Finite) -> Answer | None:
+    if any(a > 0 == b for a, b in zip(law.mu, law.pi, strict=True)):
+        # log w is minus infinity there, so it has no variance to try.
+        return None
+    # Exactly, since balls cannot tell 0 from more; no law tried here is its own mu.
+    variance = shift.variance(*common_ends(law, Exact), Exact)
+    return symbolic.compare(variance, ">", 0, witness=at(law))
 
 
 def _second_moment(mu: Law, pi: Law, m: Arithmetic) -> Number:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from isr_theory.claim import Claim, Finding, Route, Verdict
-from isr_theory.runner import Result
+from isr_theory.judge import Result
 
 SCHEMA = 1
 EXACT_ROUTES = (Route.SYMBOLIC, Route.CERTIFIED)
@@ -44,6 +44,9 @@ def _row(claim: Claim, result: Result) -> Document:
         "printed_proof": claim.printed_proof.value,
         "amends": list(claim.amends),
         "assumes": [assumption.key for assumption in claim.assumes],
+        "without": {tried.assumption: tried.without for tried in result.tried},
+        "sharpens": list(claim.sharpens),
+        "source": claim.source,
         "uses": list(claim.uses),
         "numbers": dict(result.numbers),
         "title": claim.title._asdict(),
@@ -55,6 +58,7 @@ def _row(claim: Claim, result: Result) -> Document:
             {"name": kill.name, "killed_by": [route.value for route in kill.killed_by]}
             for kill in result.wrong
         ],
+        "right": [variant.name for variant in claim.right],
         "broken": list(result.broken),
     }
 
