@@ -14,6 +14,7 @@ from isr_theory.arithmetic import Ball, Exact
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, symbolic
+from isr_theory.spaces import plain
 
 X, Y = sympy.symbols("x y", positive=True)
 
@@ -101,6 +102,11 @@ def _(harmonic_gap: Any) -> Answer:
     """Balls."""
     difference = harmonic_gap(Ball.number(1), Ball.number(4), Ball)
     return certified.compare(difference, ">=", Ball.number(0), witness=ONE_FOUR)
+
+
+@HM_GM.margin(plain(a=("1/4", "4"), b=("1/4", "4")))
+def _(harmonic_gap: Any, case: Any, m: Any) -> Any:
+    return harmonic_gap(m.number(case["a"]), m.number(case["b"]), m)
 
 
 CLAIMS = frozen(AM_GM, HM_GM)

@@ -22,9 +22,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isr_theory import __version__, claims, runner
-from isr_theory.claim import Claim, Route
-from isr_theory.report import document, markdown, terminal
+from isr_theory import __version__, claims, runner, search
+from isr_theory.claim import Claim, Route, Verdict
+from isr_theory.judge import SEED, Options, Result
+from isr_theory.report import document, graph, markdown, terminal
 
 VERDICTS = Path("docs/verdicts.json")
 EPILOG = """\
@@ -34,6 +35,8 @@ what to do:
   list             show the ledger without running it
   explain ID       judge one and show all its evidence
   falsify [ID ...] the kill matrix of the planted wrong variants
+  search [ID ...]  look for a counterexample (all claims that have a margin, if no id is given)
+  graph            draw what rests on what: graph --svg FILE
 
 examples:
   python -m isr_theory.verify all
@@ -55,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="+", metavar="WHAT", help="all, list, explain, falsify or ids"
+        "what", nargs="+", metavar="WHAT", help="all, list, explain, falsify, search, graph or ids"
     )
     parser.add_argument(
         "--route",
@@ -64,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         help="use this route only; may be given more than once",
     )
     parser.add_argument("--no-neural", action="store_true", help="leave out torch")
-    parser.add_argument("--seed", type=int, default=runner.SEED, help="root of all random streams")
+    parser.add_argument("--seed", type=int, default=SEED, help="root of all random streams")
     parser.add_argument(
         "--jobs",
         type=_positive,
@@ -72,6 +75,13 @@ def _parser() -> argparse.ArgumentParser:
         help="processes (default: one a core); never changes a result",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the whole run to a file")
+    parser.add_argument("--svg", type=Path, metavar="PATH", help="with graph: the file to write")
+    parser.add_argument(
+        "--budget",
+        type=_positive,
+        default=search.BUDGET,
+        help=f"with search: evaluations by family of models (default: {search.BUDGET})",
+    )
     parser.add_argument("--ledger", type=Path, metavar="FILE.py", help="judge claims of your own")
     parser.add_argument(
         "--check",
@@ -134,12 +144,12 @@ def select(ledger: Sequence[Claim], ids: Sequence[str]) -> list[Claim]:
 
 
 def _judge(
-    chosen: Sequence[Claim], options: runner.Options, arguments: argparse.Namespace, out: Console
-) -> list[runner.Result]:
+    chosen: Sequence[Claim], options: Options, arguments: argparse.Namespace, out: Console
+) -> list[Result]:
     """Run the claims, printing each line as soon as all before it are there."""
     quiet = arguments.what[0] in ("explain", "falsify")
     err = Console(stderr=True)
-    ready: dict[str, runner.Result] = {}
+    ready: dict[str, Result] = {}
     waiting = list(chosen)
     columns = (
         TextColumn("{task.description}"),
@@ -164,7 +174,7 @@ def _judge(
     return [ready[claim.id] for claim in chosen]
 
 
-def exit_code(results: Sequence[runner.Result], uncovered: Sequence[str], stale: bool) -> int:
+def exit_code(results: Sequence[Result], uncovered: Sequence[str], stale: bool) -> int:
     """Return the code that the module's docstring lists; the gravest applies."""
     if uncovered or any(result.broken for result in results):
         return 3
@@ -193,18 +203,56 @@ def _update(fresh: document.Document) -> None:
             document.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
 
 
-def _options(arguments: argparse.Namespace) -> runner.Options:
+def _options(arguments: argparse.Namespace) -> Options:
     routes = frozenset(map(Route, arguments.route)) if arguments.route else frozenset(Route)
     if arguments.no_neural:
         routes -= {Route.NEURAL}
-    return runner.Options(routes, arguments.seed)
+    return Options(routes, arguments.seed)
+
+
+def _search(ledger: Sequence[Claim], arguments: argparse.Namespace, out: Console) -> int:
+    """Search the margins of some claims; 1 where one that should hold has a counterexample."""
+    ids = arguments.what[1:]
+    asked = select(ledger, ids) if ids else ledger
+    chosen = [claim for claim in asked if claim.margin]
+    if not chosen:
+        known = ", ".join(claim.id for claim in ledger if claim.margin) or "none"
+        raise UsageError(f"no margin to search: {', '.join(ids)}; these have one: {known}")
+    differs = False
+    budget = arguments.budget
+    with Console(stderr=True).status("searching") as status:
+
+        def progress(space: str, n: int) -> None:
+            status.update(f"{space}: {n:,} of about {budget:,} evaluations")
+
+        for claim in chosen:
+            terminal.print_searched(out, claim)
+            outcomes = search.search(claim, budget=budget, seed=arguments.seed, progress=progress)
+            for outcome in outcomes:
+                terminal.print_outcome(out, outcome)
+                found = isinstance(outcome, search.Found) and outcome.confirmed
+                differs |= found and claim.expect is not Verdict.REFUTED
+    return 1 if differs else 0
+
+
+def _graph(ledger: Sequence[Claim], arguments: argparse.Namespace, out: Console) -> int:
+    """Draw the graph of claims, and name those that rest on refuted ones."""
+    if arguments.svg is None:
+        raise UsageError("graph needs a file to write: graph --svg FILE")
+    document.check_writable([arguments.svg])
+    try:
+        document.write(arguments.svg, graph.svg(ledger))
+    except ModuleNotFoundError as error:
+        raise UsageError("graph needs igraph: pip install 'isr-theory[graph]'") from error
+    terminal.print_graph(out, ledger, arguments.svg)
+    return 0
 
 
 def _run(arguments: argparse.Namespace, out: Console) -> int:
     word, ids = arguments.what[0], arguments.what[1:]
     ledger = load_ledger(arguments.ledger)
     whole_paper = word == "all" and arguments.ledger is None
-    if word in ("all", "list") and ids:
+    if word in ("all", "list", "graph") and ids:
         raise UsageError(f"{word!r} stands alone; to judge {' '.join(ids)}, leave {word!r} out")
     if word == "explain" and not ids:
         raise UsageError("explain needs an id, for example: explain T8.3.b")
@@ -213,6 +261,10 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
     if word == "list":
         terminal.print_list(out, ledger)
         return 0
+    if word == "search":
+        return _search(ledger, arguments, out)
+    if word == "graph":
+        return _graph(ledger, arguments, out)
     if word in ("explain", "falsify"):
         chosen = select(ledger, ids) if ids else list(ledger)
     else:

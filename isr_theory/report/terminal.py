@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from isr_theory.claim import Claim, Outcome, Route, Verdict, Witness
+from isr_theory.judge import Result
 from isr_theory.report.document import summary
-from isr_theory.runner import Result
+from isr_theory.report.graph import arrows, resting_on_refuted
+from isr_theory.search import Found, Nothing
 
 STYLES = {
     Verdict.VERIFIED: "green",
@@ -114,9 +117,12 @@ def explain(console: Console, claim: Claim, result: Result, ledger: Sequence[Cla
     row("section", f"{claim.section} ({claim.kind})")
     row("statement", claim.statement)
     row("reading", claim.reading)
+    without = {tried.assumption: tried.without for tried in result.tried}
     for assumption in claim.assumes:
         row("assumes", f"{assumption.key}: {assumption.text.en}")
+        row("  without it", without.get(assumption.key, ""))
     row("uses", ", ".join(claim.uses))
+    row("rests on", ", ".join(resting_on_refuted(ledger).get(claim.id, ())), "magenta")
     row("verdict", result.verdict.value, STYLES[result.verdict])
     row("finding", claim.finding.en)
     row("", claim.finding.zh)
@@ -132,12 +138,45 @@ def explain(console: Console, claim: Claim, result: Result, ledger: Sequence[Cla
     row("printed proof", claim.printed_proof.value)
     row("one route", claim.single_route)
     row("open because", claim.open_reason)
+    row("source", claim.source)
     row("amends", ", ".join(claim.amends))
+    row("sharpens", ", ".join(claim.sharpens))
     row("amended by", ", ".join(other.id for other in ledger if claim.id in other.amends))
     for name, value in result.numbers:
         row("number", f"{name} = {value}")
     if result.wrong:
         print_kills(console, [result])
+
+
+def print_searched(console: Console, claim: Claim) -> None:
+    """Print the head of a search."""
+    line = Text(f"{claim.id:<18} ").append(f"{claim.expect.value:<10}", STYLES[claim.expect])
+    console.print(line.append(claim.title.en), soft_wrap=True)
+
+
+def print_outcome(console: Console, outcome: Found | Nothing) -> None:
+    """Print what a search of one family came to; a counterexample also as Python."""
+    effort = f"  {outcome.space}, {outcome.evaluations:,} evaluations: "
+    if isinstance(outcome, Nothing):
+        words = f"nothing found; the least margin met is {outcome.least:.3g}"
+        console.print(effort + words, soft_wrap=True, highlight=False)
+        return
+    agree = "balls and exact algebra agree" if outcome.confirmed else "not confirmed exactly"
+    console.print(effort + f"a counterexample; {agree}", soft_wrap=True, highlight=False)
+    line = f"    {outcome.balls.witness}"
+    console.print(line, style="magenta", soft_wrap=True, highlight=False)
+    for source in outcome.case.source().splitlines():
+        console.print(f"      {source}", soft_wrap=True, highlight=False, markup=False)
+
+
+def print_graph(console: Console, ledger: Sequence[Claim], path: Path) -> None:
+    """Say what was drawn, and which claims rest on refuted ones."""
+    drawn = arrows(ledger)
+    amends = sum(arrow.amends for arrow in drawn)
+    words = f"{path}: {len(ledger)} claims, {len(drawn) - amends} uses, {amends} amendments."
+    console.print(words, soft_wrap=True, highlight=False)
+    for id, on in resting_on_refuted(ledger).items():
+        console.print(f"{id} rests on refuted {', '.join(on)}", soft_wrap=True, highlight=False)
 
 
 def print_kills(console: Console, results: Sequence[Result]) -> None:
