@@ -102,7 +102,7 @@ class _Ball:
             if exponent.is_zero():
                 return flint.arb(1)
             # 0^y jumps at y = 0 and is infinite below, so a ball that reaches there has no hull.
-            return flint.arb(0) if exponent > 0 else flint.arb.nan()
+            return base if exponent > 0 else flint.arb.nan()
         return (exponent * base.log()).exp()
 
     def sin(self, x: Number) -> Number:

@@ -23,7 +23,7 @@ Method = Literal["lognormal", "exact"]
 MAX_STEPS = 1100
 
 
-def _checked(log_w: ArrayLike, axis: int) -> Array:
+def checked_rows(log_w: ArrayLike, axis: int) -> Array:
     """Return log-weights as float64 with the working axis last, or say what is wrong with them."""
     values = np.asarray(log_w)
     if values.dtype.kind not in "fiu":
@@ -64,7 +64,7 @@ def _log_sum_exp(terms: Array) -> Array:
     return total
 
 
-def _plain(values: Array) -> Any:
+def plain(values: Array) -> Any:
     """Return a float for a single number and an array otherwise."""
     return float(values) if values.ndim == 0 else values
 
@@ -75,7 +75,7 @@ def normalized_weights(log_w: ArrayLike, gamma: float = 1.0, *, axis: int = -1) 
     Raises ValueError for NaN or +inf (with its index), an empty axis, or no positive weight, and
     for a gamma that is not finite; TypeError for what is not real numbers.
     """
-    terms = _scaled(_checked(log_w, axis), _exponent("gamma", gamma))
+    terms = _scaled(checked_rows(log_w, axis), _exponent("gamma", gamma))
     weights = np.exp(terms - terms.max(axis=-1, keepdims=True))
     return np.moveaxis(weights / weights.sum(axis=-1, keepdims=True), -1, axis)
 
@@ -86,8 +86,8 @@ def log_moment(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
     At alpha = 0 it is the log of the share of positive weights. A float for one axis, an array for
     a batch. Raises as `normalized_weights`.
     """
-    rows = _checked(log_w, axis)
-    return _plain(_log_mean_power(rows, _exponent("alpha", alpha)))
+    rows = checked_rows(log_w, axis)
+    return plain(_log_mean_power(rows, _exponent("alpha", alpha)))
 
 
 def _log_mean_power(rows: Array, alpha: float) -> Array:
@@ -105,8 +105,8 @@ def ess_ratio(log_w: ArrayLike, gamma: float = 1.0, *, axis: int = -1) -> Any:
     """
     if _exponent("gamma", gamma) < 0:
         raise ValueError(f"gamma must be at least 0, not {gamma}")
-    rows = _shifted(_checked(log_w, axis))
-    return _plain(np.exp(_log_ess(rows, np.float64(gamma))[0]))
+    rows = _shifted(checked_rows(log_w, axis))
+    return plain(np.exp(_log_ess(rows, np.float64(gamma))[0]))
 
 
 def renyi_divergence(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
@@ -119,14 +119,14 @@ def renyi_divergence(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be at least 0, not {alpha}")
-    rows = _checked(log_w, axis)
+    rows = checked_rows(log_w, axis)
     rows = rows - _log_mean_power(rows, 1.0)[..., None]
     if alpha == np.inf:
-        return _plain(rows.max(axis=-1))
+        return plain(rows.max(axis=-1))
     if alpha == 1.0:
         finite = np.where(np.isfinite(rows), rows, 0.0)
-        return _plain((np.exp(rows) * finite).mean(axis=-1))
-    return _plain(_log_mean_power(rows, float(alpha)) / (alpha - 1))
+        return plain((np.exp(rows) * finite).mean(axis=-1))
+    return plain(_log_mean_power(rows, float(alpha)) / (alpha - 1))
 
 
 def gamma_star(
@@ -148,9 +148,9 @@ def gamma_star(
         raise ValueError(f"rho_min must be in (0, 1), not {rho_min}")
     if method not in ("lognormal", "exact"):
         raise ValueError(f"method must be 'lognormal' or 'exact', not {method!r}")
-    rows = _checked(log_w, axis)
+    rows = checked_rows(log_w, axis)
     start = _lognormal_gamma(rows, rho_min)
-    return _plain(start if method == "lognormal" else _exact_gamma(rows, np.log(rho_min), start))
+    return plain(start if method == "lognormal" else _exact_gamma(rows, np.log(rho_min), start))
 
 
 def _lognormal_gamma(rows: Array, rho_min: float) -> Array:
@@ -193,7 +193,7 @@ def _exact_gamma(rows: Array, log_rho: float, start: Array) -> Array:
     feasible = np.log(np.isfinite(rows).mean(axis=-1)) >= log_rho
     settled = ~feasible | (_log_ess(rows, high)[0] >= log_rho)
     answer = np.where(feasible, 1.0, 0.0)
-    gamma = np.array(start, dtype=np.float64)
+    gamma = start
     for _ in range(MAX_STEPS):
         if settled.all():
             break
@@ -203,8 +203,7 @@ def _exact_gamma(rows: Array, log_rho: float, start: Array) -> Array:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             newton = gamma - (value - log_rho) / slope
         step = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
-        close = (np.abs(step - gamma) <= 2e-16 * gamma) | (high - low <= 2e-16 * high)
-        answer = np.where(settled | ~close, answer, step)
-        settled |= close
+        answer = np.where(settled, answer, step)
+        settled |= np.abs(step - gamma) <= 2e-16 * gamma
         gamma = step
-    return np.where(settled, answer, gamma)
+    return answer

@@ -128,10 +128,10 @@ def derivatives(function: Callable[[Any], Any], at: Ball, order: int) -> list[Ba
     previous = flint.ctx.cap
     flint.ctx.cap = order + 1
     try:
-        variable = flint.arb_series([flint.arb(at), flint.arb(1)], prec=order + 1)
+        variable = flint.arb_series([flint.arb(at), flint.arb(1)])
         series = function(variable)
         if not isinstance(series, flint.arb_series):
-            series = flint.arb_series([flint.arb(series)], prec=order + 1)
+            series = flint.arb_series([flint.arb(series)])
         factorial = 1
         values = []
         for k in range(order + 1):
