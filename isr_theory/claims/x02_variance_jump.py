@@ -1,0 +1,327 @@
+"""Past section 7: how the gamma of least gradient variance moves, and where it jumps.
+
+For a shifted Gaussian in one dimension, log-normal weights and r = 1, the variance has a second
+minimum near 1/sigma2. It is the global one up to sigma2 = 69.3, and from there on the other is.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import Any, NamedTuple
+
+import flint
+import sympy
+
+from isr_theory import formulas
+from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
+from isr_theory.claims.instances import named
+from isr_theory.claims.s02_3_4_variance import GAUSSIAN_LOCATION
+from isr_theory.claims.s07_2_lognormal import GAMMA, SIGMA, nodes
+from isr_theory.claims.s07_2_variance_of_gradient import DIM, integrated_trace
+from isr_theory.draft import Draft, frozen
+from isr_theory.engines import certified, neural, symbolic
+from isr_theory.engines.answers import all_of
+from isr_theory.models import GaussianShift
+
+B, X, Z, U, S, L = sympy.symbols("b x z u s l", positive=True)
+D = sympy.symbols("delta", positive=True)
+
+
+def midrange_shape(x: Number, d: Number, m: Arithmetic) -> Number:
+    """e^(-x)((1-x)^2 + d - 1): n tr Cov at gamma = x/sigma2, for a large shift."""
+    return m.exp(-x) * ((1 - x) * (1 - x) + d - 1)
+
+
+MIDRANGE = Draft(
+    "VAR.midrange",
+    section="beyond",
+    kind=Kind.LIMIT,
+    title=Text(
+        "A second branch near 1/sigma2, in one dimension only", "1/σ² 附近的第二分支（仅一维）"
+    ),
+    finding=Text(
+        "At gamma = x/sigma2 the gradient's variance tends to e^(-x)((1-x)^2 + d - 1): in one"
+        " dimension it all but vanishes at a minimum near 1/sigma2, in more it has none.",
+        "取 γ = x/σ²，大平移下梯度方差趋于 e^{−x}((1−x)²+d−1)：一维时在 γ ≈ 1/σ² 有近零的极小，"
+        "二维以上则没有。",
+    ),
+    statement=r"\lim_{\sigma\to\infty} n\,\mathrm{tr\,Cov}(\hat g_{x/\sigma^2})"
+    r" = e^{-x}\bigl((1-x)^2 + d - 1\bigr),\quad \tfrac{d}{dx} ="
+    r" -e^{-x}\bigl((x-2)^2 + d - 2\bigr)",
+    subject=midrange_shape,
+    expect=Verdict.VERIFIED,
+    assumes=(GAUSSIAN_LOCATION,),
+    uses=("C7.5.c.fix",),
+    sharpens=("C7.5.c.fix", "T10.1.b"),
+    source="new here",
+    reading="x > 0 stays while sigma grows; n tr Cov is analytic in 1/sigma2 at fixed x, so its"
+    " derivatives converge too and each simple stationary point, x = 1 and 3 at d = 1, persists",
+)
+
+
+@MIDRANGE.symbolic(Scope("every x > 0 and d", whole=True))
+def _(shape: Any) -> Answer:
+    """The limit of the integrated trace; the slope of the limit; its sign and its zeros."""
+    # e = 1/sigma2: the trace, times e, is analytic at e = 0.
+    trace = integrated_trace(GAMMA).subs(GAMMA, X / SIGMA**2)
+    by_small = sympy.expand(sympy.powsimp(sympy.expand(trace / SIGMA**2)))
+    small = sympy.expand(by_small.subs(SIGMA, 1 / sympy.sqrt(U)))
+    first, second = (sympy.diff(small, U, k).subs(U, 0) for k in (0, 1))
+    closed = shape(X, DIM, Exact)
+    slope = sympy.diff(closed, X)
+    return all_of(
+        [
+            symbolic.equal(first, 0),
+            symbolic.equal(second, closed),
+            symbolic.equal(slope, -sympy.exp(-X) * ((X - 2) ** 2 + DIM - 2)),
+            symbolic.equal(slope.subs(DIM, 1), -sympy.exp(-X) * (X - 1) * (X - 3)),
+            symbolic.equal(closed.subs({DIM: 1, X: 1}), 0),
+        ]
+    )
+
+
+WIDE = Fraction(10**4)
+
+
+def quadrature_trace(sigma2: Fraction, d: int, gamma: Fraction) -> Any:
+    """Enclose n tr Cov of w^gamma (y - theta) by rigorous quadrature, 2 gamma sigma <= 1."""
+    s, power = Ball.number(sigma2), Ball.number(gamma)
+    sigma = Ball.sqrt(s)
+
+    def mean(times: int, score: int) -> Any:
+        return certified.gaussian_expectation(
+            lambda z: (times * power * (sigma * z - s / 2)).exp() * (z - sigma) ** score,
+            growth=2,
+            constant=4 * (1 + sigma2),
+        )
+
+    first = mean(1, 1)
+    return mean(2, 2) + (d - 1) * mean(2, 0) - first * first
+
+
+PLACES = [(Fraction(x), d) for x in ("1/2", "1", "2", "3") for d in (1, 2, 3)]
+
+
+@cache
+def wide_trace(x: Fraction, d: int) -> Any:
+    return quadrature_trace(WIDE, d, x / WIDE)
+
+
+@MIDRANGE.certified(Scope("sigma = 100, four x in one to three dimensions"))
+def _(shape: Any) -> Answer:
+    """The trace by rigorous quadrature is within 20/sigma2 of the limit; in order at d = 1."""
+    answers = []
+    for x, d in PLACES:
+        at = Witness.at(sigma2=WIDE, d=d, x=x)
+        off = abs(wide_trace(x, d) - shape(Ball.number(x), Ball.number(d), Ball))
+        answers.append(certified.compare(off, "<", Ball.number(20 / WIDE), witness=at))
+    half, one, two, three = (wide_trace(Fraction(x), 1) for x in ("1/2", "1", "2", "3"))
+    at = Witness.at(sigma2=WIDE, d=1, x=1)
+    pairs = ((one, half), (one, two), (two, three))
+    return all_of([*answers, *(certified.compare(a, "<", b, witness=at) for a, b in pairs)])
+
+
+@MIDRANGE.neural(Scope("sigma = 100, four x in one to three dimensions"))
+def _(shape: Any) -> Answer:
+    """Scores by autograd of log pi at the nodes of Gauss's rule, within 20/sigma2 of the limit."""
+    z, mass = nodes()
+    scores = neural.gradient(lambda c: (-((z - c) ** 2) / 2).sum(), 0 * z + 100)
+    answers = []
+    for x, d in PLACES:
+        values = (float(x) * (z / 100 - 0.5)).exp()
+        along, mean = values * scores, (mass * values * scores).sum()
+        trace = (mass * (along - mean) ** 2).sum() + (d - 1) * (mass * values**2).sum()
+        off = abs(trace - shape(float(x), d, Real))
+        at = Witness.at(sigma2=WIDE, d=d, x=x)
+        answers.append(neural.compare(off, "<", 20 / 1e4, witness=at))
+    return all_of(answers)
+
+
+@MIDRANGE.without(GAUSSIAN_LOCATION)
+def _(shape: Any, model: Any) -> Answer | None:
+    if isinstance(model, GaussianShift) and model.sigma2 > 0:
+        # Many times as far a shift: the limit is along the direction of this one.
+        far = model.sigma2 * 10**6
+        found = quadrature_trace(far, model.d, 1 / far)
+    elif isinstance(model, GaussianShift):
+        # No multiple of theta = 0 is a shift: s has variance d, whatever gamma.
+        found = Ball.number(model.d)
+    else:
+        return None
+    stated = shape(Ball.number(1), Ball.number(model.d), Ball)
+    bound = Ball.number("1/1000")
+    return certified.compare(abs(found - stated), "<", bound, witness=named(model, x=1))
+
+
+@MIDRANGE.wrong("the square of 1 + x")
+def _(x: Any, d: Any, m: Any) -> Any:
+    return m.exp(-x) * ((1 + x) * (1 + x) + d - 1)
+
+
+@MIDRANGE.wrong("d times that of one dimension")
+def _(x: Any, d: Any, m: Any) -> Any:
+    return d * m.exp(-x) * (1 - x) * (1 - x)
+
+
+@MIDRANGE.wrong("the squared mean forgotten, d alone")
+def _(x: Any, d: Any, m: Any) -> Any:
+    return m.exp(-x) * d
+
+
+@MIDRANGE.wrong("e^(-2x)")
+def _(x: Any, d: Any, m: Any) -> Any:
+    return m.exp(-2 * x) * ((1 - x) * (1 - x) + d - 1)
+
+
+class Where(NamedTuple):
+    """At this sigma2, every minimiser lies between these gammas."""
+
+    sigma2: Fraction
+    low: Fraction
+    high: Fraction
+
+
+class Jump(NamedTuple):
+    """Where the minimiser is before and after."""
+
+    before: Where
+    after: Where
+
+
+def where(sigma2: str, low: str, high: str) -> Where:
+    """Read a place."""
+    return Where(Fraction(sigma2), Fraction(low), Fraction(high))
+
+
+JUMPS = Jump(where("69", "7/500", "2/125"), where("70", "27/100", "29/100"))
+
+JUMP = Draft(
+    "VAR.jump",
+    section="beyond",
+    kind=Kind.OPTIMUM,
+    title=Text("The best gamma jumps", "最优 γ 的跳变"),
+    finding=Text(
+        "In one dimension, log-normal weights and r = 1, the gamma of least gradient variance jumps"
+        " from 0.015 to 0.28 as sigma2 goes from 69 to 70: no continuous rule follows it.",
+        "一维、权重精确对数正态、r≡1 时，σ² 由 69 增至 70，梯度方差最小的 γ 由 0.015 跳至 0.28："
+        "任何连续的规则都不能跟随它。",
+    ),
+    statement=r"\arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)\Big|_{\sigma^2=69}"
+    r" \subset (0.014, 0.016),\qquad \arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)"
+    r"\Big|_{\sigma^2=70} \subset (0.27, 0.29)",
+    subject=JUMPS,
+    expect=Verdict.VERIFIED,
+    uses=("C7.5.c.fix", "VAR.midrange"),
+    sharpens=("C7.5.c.fix", "T10.1.b"),
+    source="new here",
+    reading="mu = N(0, 1), pi = N(theta, 1), sigma2 = theta^2",
+)
+
+
+def expm1(x: Any) -> Any:
+    """e^x - 1, without what cancels."""
+    return sympy.exp(x) - 1 if isinstance(x, sympy.Basic) else flint.arb(x).expm1()
+
+
+def one_dimensional(sigma2: Any, gamma: Any, m: Arithmetic) -> Any:
+    """Return n Var at d = 1, arranged so that nothing of the size of sigma2 cancels."""
+    excess = expm1(gamma * gamma * sigma2) * (1 + (1 - 2 * gamma) * (1 - 2 * gamma) * sigma2)
+    return m.exp(-gamma * (1 - gamma) * sigma2) * (
+        1 - 2 * gamma * sigma2 + 3 * gamma * gamma * sigma2 + excess
+    )
+
+
+@cache
+def arranged_is_the_trace() -> Answer:
+    """Prove that the arrangement is the trace by completing squares, at d = 1."""
+    trace = integrated_trace(GAMMA).subs(DIM, 1)
+    return symbolic.equal(one_dimensional(SIGMA**2, GAMMA, Exact), trace)
+
+
+@cache
+def branch(sigma2: Fraction, low: Fraction, high: Fraction) -> tuple[Any, Any]:
+    """A stationary point of n Var between two gammas, or the middle, and the value there."""
+
+    def trace(gamma: Any) -> Any:
+        one = Jet.number(1)
+        return formulas.gradient_variance_gaussian(Jet.number(sigma2), gamma, one, Jet)
+
+    point = certified.root(lambda g: certified.derivatives(trace, g, 1)[1], low, high)
+    if point is None:
+        point = Ball.number((low + high) / 2)
+    return point, one_dimensional(Ball.number(sigma2), point, Ball)
+
+
+@cache
+def outside(place: Where) -> Answer:
+    """Prove that n Var is larger outside an interval than at one point inside it."""
+    sigma2 = Ball.number(place.sigma2)
+    claimed = branch(*place)[1]
+
+    def excess(gamma: Any) -> Any:
+        return one_dimensional(sigma2, gamma, Ball) - claimed
+
+    boxes = ((Fraction(0), place.low), (place.high, Fraction(1)))
+    return all_of(
+        certified.sign_on(
+            excess, box, positive=True, witness=lambda g: Witness.at(sigma2=place.sigma2, gamma=g)
+        )
+        for box in boxes
+    )
+
+
+@JUMP.certified(Scope("both sigma2, every gamma in [0, 1]", whole=True))
+def _(jump: Jump) -> Answer:
+    """Box by box n Var outside an interval is above its value at a point inside."""
+    return all_of([arranged_is_the_trace(), outside(jump.before), outside(jump.after)])
+
+
+@JUMP.neural(Scope("both sigma2, ten thousand gammas"))
+def _(jump: Jump) -> Answer:
+    """The least of n Var by Gauss's rule of a tilted law, on a grid."""
+    torch = neural.torch()
+    z, mass = nodes()
+    gammas = torch.arange(10_001, dtype=torch.float64)[:, None] / 10_000
+    answers = []
+    for place in jump:
+        s = float(place.sigma2)
+        sigma = s**0.5
+        # y = t sigma + z makes w^t mu a normal density times e^(t (t-1) s/2), as the known
+        # densities multiply; the score is z + (t - 1) sigma.
+        scores = [z + (t - 1) * sigma for t in (gammas, 2 * gammas)]
+        scales = [(t * (t - 1) * s / 2).exp()[:, 0] for t in (gammas, 2 * gammas)]
+        first = scales[0] * (mass * scores[0]).sum(1)
+        variance = scales[1] * (mass * scores[1] ** 2).sum(1) - first**2
+        best = float(gammas[variance.argmin(), 0])
+        at = Witness.at(sigma2=place.sigma2)
+        answers.append(neural.compare(best, ">", place.low, witness=at))
+        answers.append(neural.compare(best, "<", place.high, witness=at))
+    return all_of(answers)
+
+
+JUMP.wrong_value("past the jump already", JUMPS._replace(before=where("70", "7/500", "2/125")))
+JUMP.wrong_value("before the jump yet", JUMPS._replace(after=where("69", "27/100", "29/100")))
+JUMP.wrong_value("a quarter after it", JUMPS._replace(after=where("70", "6/25", "13/50")))
+JUMP.wrong_value("1/sigma2 after it", JUMPS._replace(after=where("70", "1/100", "1/50")))
+
+
+@cache
+def tie() -> tuple[Fraction, Fraction]:
+    """Two sigma2, 2^-44 apart, between which the two branches exchange."""
+    low, high = JUMPS.before.sigma2, JUMPS.after.sigma2
+    for _ in range(44):
+        middle = (low + high) / 2
+        near = branch(middle, Fraction(7, 500), Fraction(2, 125))[1]
+        far = branch(middle, Fraction(27, 100), Fraction(29, 100))[1]
+        low, high = (middle, high) if near < far else (low, middle)
+    return low, high
+
+
+@JUMP.number("sigma2 at which the two are equally good")
+def _() -> str:
+    return certified.digits(Ball.number(tie()[0]).union(Ball.number(tie()[1])), 14)
+
+
+CLAIMS = frozen(MIDRANGE, JUMP)
