@@ -1,4 +1,4 @@
-"""The verdict table in Markdown, for the README and for `docs/verdicts.md`.
+"""The verdict tables in Markdown, for the README and for `docs/verdicts.md`.
 
 A file says with a comment which table it wants, and only what stands between the marks is written:
 
@@ -14,10 +14,13 @@ from isr_theory.claims import listed_ids
 from isr_theory.report.document import Document
 
 MARKED = re.compile(
-    r"(<!-- verdicts: (labelled|all|summary) -->\n)(.*?)(<!-- verdicts: end -->)", re.S
+    r"(<!-- verdicts: (labelled|paper|beyond|summary) -->\n)(.*?)(<!-- verdicts: end -->)", re.S
 )
 # Theorem, definition, corollary, proposition, assumption or algorithm: what the paper numbers.
 LABELLED = re.compile(r"^[TDCPA]\d+\.\d+(\.|$)")
+
+
+Row = tuple[str, ...]
 
 
 def insert(text: str, full: Document) -> str:
@@ -30,11 +33,32 @@ def _table(which: str, full: Document) -> str:
         counts = ", ".join(f"{n} {verdict}" for verdict, n in full["summary"]["verdicts"].items())
         total = full["summary"]["claims"]
         return f"{total} claims: {counts}; {full['summary']['wrong_variants']} wrong variants.\n"
-    rows = [row for row in full["claims"] if which == "all" or LABELLED.match(row["id"])]
     order = {id: place for place, id in enumerate(listed_ids())}
-    lines = ["| id | statement | verdict | printed proof | finding |", "|---|---|---|---|---|"]
-    for row in sorted(rows, key=lambda row: order.get(row["id"], len(order))):
-        cells = (row["id"], row["title"]["en"], row["verdict"], row["printed_proof"])
-        escaped = (cell.replace("|", r"\|") for cell in (*cells, row["finding"]["en"]))
-        lines.append(f"| {' | '.join(escaped)} |")
+    rows = sorted(full["claims"], key=lambda row: order.get(row["id"], len(order)))
+    if which == "beyond":
+        head: Row = ("id", "statement", "verdict", "of the paper", "source", "finding")
+        cells = [_beyond(row) for row in rows if row["section"] == "beyond"]
+    else:
+        head = ("id", "statement", "verdict", "printed proof", "finding")
+        cells = [
+            _printed(row)
+            for row in rows
+            if row["section"] != "beyond" and (which == "paper" or LABELLED.match(row["id"]))
+        ]
+    lines = [_row(head), "|" + "---|" * len(head), *map(_row, cells)]
     return "\n".join(lines) + "\n"
+
+
+def _row(cells: Row) -> str:
+    return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"
+
+
+def _printed(row: Document) -> Row:
+    return row["id"], row["title"]["en"], row["verdict"], row["printed_proof"], row["finding"]["en"]
+
+
+def _beyond(row: Document) -> Row:
+    touched = [f"amends {', '.join(row['amends'])}"] if row["amends"] else []
+    touched += [f"sharpens {', '.join(row['sharpens'])}"] if row["sharpens"] else []
+    about = "; ".join(touched)
+    return row["id"], row["title"]["en"], row["verdict"], about, row["source"], row["finding"]["en"]
