@@ -125,6 +125,8 @@ def test_roots_are_isolated():
         assert root.overlaps(flint.arb(2).sqrt())
         assert root.rad() < 1e-30
         assert certified.root(lambda x: x * x + 1, Fraction(0), Fraction(1)) is None
+        # A root that bisection hits exactly is that point, and not the bracket around it.
+        assert certified.root(lambda x: x - 1, Fraction(0), Fraction(2)) == 1
 
 
 def test_gaussian_expectations_contain_the_truth():

@@ -163,6 +163,8 @@ def root(
             low, high = (low, middle) if rising else (middle, high)
         elif value < 0:
             low, high = (middle, high) if rising else (low, middle)
+        elif value.is_zero():
+            return ball(middle)
         else:
             break
     return _hull(low, high)

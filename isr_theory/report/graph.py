@@ -152,7 +152,7 @@ def _line(
         "path",
         d=f"M{x:g} {y:g} C{x:g} {y + bend:g} {u:g} {v - bend:g} {u:g} {v:g}",
         fill="none",
-        stroke="#b3004b" if dashed else "#8a8a8a",
+        stroke="#b3004b" if dashed else "#a8a8a8",
         stroke_width=0.8,
         stroke_dasharray="4 3" if dashed else "none",
     )
