@@ -22,7 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from isr_theory import __version__, claims, runner, search
+from isr_theory import __version__, claims, files, runner, search
 from isr_theory.claim import Claim, Route, Verdict
 from isr_theory.judge import SEED, Options, Result
 from isr_theory.report import document, graph, markdown, terminal
@@ -197,10 +197,10 @@ def _is_stale(fresh: document.Document, out: Console) -> bool:
 
 
 def _update(fresh: document.Document) -> None:
-    document.write(VERDICTS, document.text(fresh))
+    files.write(VERDICTS, document.text(fresh))
     for page in (VERDICTS.with_suffix(".md"), Path("README.md")):
         if page.exists():
-            document.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
+            files.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -239,9 +239,9 @@ def _graph(ledger: Sequence[Claim], arguments: argparse.Namespace, out: Console)
     """Draw the graph of claims, and name those that rest on refuted ones."""
     if arguments.svg is None:
         raise UsageError("graph needs a file to write: graph --svg FILE")
-    document.check_writable([arguments.svg])
+    files.check_writable([arguments.svg])
     try:
-        document.write(arguments.svg, graph.svg(ledger))
+        files.write(arguments.svg, graph.svg(ledger))
     except ModuleNotFoundError as error:
         raise UsageError("graph needs igraph: pip install 'isr-theory[graph]'") from error
     terminal.print_graph(out, ledger, arguments.svg)
@@ -272,7 +272,7 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
     outputs = ([arguments.json] if arguments.json else []) + (
         [VERDICTS] if arguments.update else []
     )
-    document.check_writable(outputs)
+    files.check_writable(outputs)
 
     start = time.monotonic()
     results = _judge(chosen, _options(arguments), arguments, out)
@@ -291,7 +291,7 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
         out.print(f"ids without a claim, or not listed: {', '.join(uncovered)}", style="bold red")
     full = document.document(chosen, results, seed=arguments.seed)
     if arguments.json:
-        document.write(arguments.json, document.text(full))
+        files.write(arguments.json, document.text(full))
     stale = False
     if arguments.update:
         _update(document.committed(full))

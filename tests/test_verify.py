@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from isr_theory import verify
+from isr_theory import files, verify
 from isr_theory.claim import Route, Verdict
 from isr_theory.claims import ledger
 from isr_theory.judge import Options, judge
@@ -111,8 +111,8 @@ def test_only_files_are_replaced(tmp_path):
     file.write_text("before", encoding="utf-8")
     link.symlink_to(file)
     with pytest.raises(OSError, match="not a regular file"):
-        document.write(pipe, "after")
-    document.write(link, "after")
+        files.write(pipe, "after")
+    files.write(link, "after")
     assert pipe.is_fifo()
     assert link.is_symlink()
     assert file.read_text(encoding="utf-8") == "after"
@@ -211,7 +211,7 @@ def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path, monkeypatch):
 
     monkeypatch.setattr("os.replace", fail)
     with pytest.raises(OSError, match="No space left"):
-        document.write(path, "new")
+        files.write(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
 
