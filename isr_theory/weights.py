@@ -1,115 +1,144 @@
 """Flattened importance weights w^gamma, in the log domain: ESS, moments, Renyi, choosing gamma.
 
-Everything takes log-weights, log w = log pi - log mu, along one axis, and never leaves the log
-domain, so |log w| of 10,000 is as good as 1. A weight of exactly 0, log w = -inf, is legal: w^gamma
-is 0 there for every gamma, 0 included, so the ESS at gamma = 0 is the share of positive weights.
-NaN and +inf are errors that name where they stand.
+Everything takes log-weights, log w = log pi - log mu, along one axis, as numpy arrays or torch
+tensors on any device, and never leaves the log domain, so |log w| of 10,000 is as good as 1. A
+weight of exactly 0, log w = -inf, is legal: w^gamma is 0 there for every gamma, 0 included, so the
+ESS at gamma = 0 is the share of positive weights.
 
     ESS/n at gamma = (sum w^gamma)^2 / (n sum w^(2 gamma))        (sections 8.1 and 8.2)
+
+numpy: computed in float64; a float comes back for one axis, an array for a batch. torch: float32
+and float64 keep their precision, narrower floats are computed in float32, integers in float64; a
+tensor on the same device comes back, without a gradient. `validate=True` raises for NaN and +inf,
+naming where, which makes the host wait for a device; `validate=False` does not look: nothing
+waits, `torch.compile(fullgraph=True)` works, and what a bad row gives is NaN.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import math
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
-Method = Literal["lognormal", "exact"]
+from isr_theory import solver
+from isr_theory.logspace import (
+    checked_rows,
+    log_mean_power,
+    log_sum_exp,
+    namespace,
+    plain,
+    scaled,
+    shifted,
+)
+from isr_theory.solver import METHODS, Method
+from isr_theory.sweep import log_mean_powers
 
-# Newton on a bracket halves it at worst; 1,100 halvings would exhaust the exponents of float64, and
-# Newton needs fewer than ten near the root. Past this count the bracket is already at rounding.
-MAX_STEPS = 1100
-
-
-def checked_rows(log_w: ArrayLike, axis: int) -> Array:
-    """Return log-weights as float64 with the working axis last, or say what is wrong with them."""
-    values = np.asarray(log_w)
-    if values.dtype.kind not in "fiu":
-        raise TypeError(f"log_w must be real numbers, not {values.dtype}")
-    if values.ndim == 0:
-        raise ValueError("log_w must have at least one axis, not a single number")
-    if not -values.ndim <= axis < values.ndim:
-        raise ValueError(f"axis must be in [-{values.ndim}, {values.ndim}), not {axis}")
-    values = values.astype(np.float64)
-    bad = np.isnan(values) | (values == np.inf)
-    if bad.any():
-        place = tuple(int(i) for i in np.argwhere(bad)[0])
-        where = place[0] if len(place) == 1 else place
-        raise ValueError(f"log_w[{where}] is {values[place]}: finite numbers or -inf are allowed")
-    rows = np.moveaxis(values, axis, -1)
-    if rows.shape[-1] == 0:
-        raise ValueError("log_w is empty along its axis: at least one weight is needed")
-    if (rows == -np.inf).all(axis=-1).any():
-        raise ValueError("log_w is -inf everywhere along its axis: some weight must be positive")
-    return rows
+__all__ = [
+    "METHODS",
+    "Method",
+    "ess_ratio",
+    "gamma_star",
+    "log_moment",
+    "log_moments",
+    "max_weight_ratio",
+    "normalized_weights",
+    "perplexity_ratio",
+    "renyi_divergence",
+]
 
 
-def _exponent(name: str, value: float) -> float:
-    if not np.isfinite(value):
-        raise ValueError(f"{name} must be a finite number, not {value}")
-    return float(value)
-
-
-def _scaled(rows: Array, exponent: float | Array) -> Array:
-    """Return exponent * log w, with log 0 = -inf kept at every exponent of either sign or 0."""
-    finite = np.isfinite(rows)
-    return np.where(finite, exponent * np.where(finite, rows, 0.0), -np.inf)
-
-
-def _log_sum_exp(terms: Array) -> Array:
-    top = terms.max(axis=-1, keepdims=True)
-    total: Array = np.log(np.exp(terms - top).sum(axis=-1)) + top[..., 0]
-    return total
-
-
-def plain(values: Array) -> Any:
-    """Return a float for a single number and an array otherwise."""
-    return float(values) if values.ndim == 0 else values
-
-
-def normalized_weights(log_w: ArrayLike, gamma: float = 1.0, *, axis: int = -1) -> Array:
+def normalized_weights(
+    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
+) -> Any:
     """Return w^gamma / sum w^gamma along an axis, in the shape of the input.
 
     Raises ValueError for NaN or +inf (with its index), an empty axis, or no positive weight, and
     for a gamma that is not finite; TypeError for what is not real numbers.
     """
-    terms = _scaled(checked_rows(log_w, axis), _exponent("gamma", gamma))
-    weights = np.exp(terms - terms.max(axis=-1, keepdims=True))
-    return np.moveaxis(weights / weights.sum(axis=-1, keepdims=True), -1, axis)
+    rows = checked_rows(log_w, axis, validate=validate)
+    xp = namespace(rows)
+    own = xp.exp(_log_normalized(rows, _finite("gamma", gamma)))
+    return xp.moveaxis(own, -1, axis)
 
 
-def log_moment(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
+def _log_normalized(rows: Any, gamma: float) -> Any:
+    terms = scaled(shifted(rows), gamma)
+    return terms - log_sum_exp(terms)[..., None]
+
+
+def log_moment(log_w: Any, alpha: float, *, axis: int = -1, validate: bool = True) -> Any:
     """Return log of the sample mean of w^alpha, an estimate of log E_mu[w^alpha].
 
-    At alpha = 0 it is the log of the share of positive weights. A float for one axis, an array for
-    a batch. Raises as `normalized_weights`.
+    At alpha = 0 it is the log of the share of positive weights. Raises as `normalized_weights`,
+    and for alpha < 0 where some weight is 0 (unless not validating: then it is +inf).
     """
-    rows = checked_rows(log_w, axis)
-    return plain(_log_mean_power(rows, _exponent("alpha", alpha)))
-
-
-def _log_mean_power(rows: Array, alpha: float) -> Array:
-    if alpha < 0 and (rows == -np.inf).any():
+    rows = checked_rows(log_w, axis, validate=validate)
+    moment = log_mean_power(rows, _finite("alpha", alpha))
+    if validate and alpha < 0 and bool((rows == -math.inf).any()):
         raise ValueError(f"alpha={alpha} is negative and some weight is 0: the moment is infinite")
-    mean: Array = _log_sum_exp(_scaled(rows, alpha)) - np.log(rows.shape[-1])
-    return mean
+    return plain(moment)
 
 
-def ess_ratio(log_w: ArrayLike, gamma: float = 1.0, *, axis: int = -1) -> Any:
+def log_moments(log_w: Any, step: float, count: int) -> Any:
+    """Return log of the sample means of w^0, w^step, ..., w^((count - 1) step) of one numpy vector.
+
+    A sweep over an even grid of exponents costs two multiplications a power instead of an
+    exponential; accurate to about `count` roundings. Raises as `log_moment`, ValueError for a step
+    that is not positive and a count below 1.
+    """
+    if not 0 < step < math.inf:
+        raise ValueError(f"step must be a positive number, not {step}")
+    if count < 1:
+        raise ValueError(f"count must be at least 1, not {count}")
+    rows = checked_rows(log_w)
+    if not isinstance(rows, np.ndarray) or rows.ndim != 1:
+        raise ValueError("log_w must be one vector of numpy numbers")
+    return log_mean_powers(rows, step, count)
+
+
+def ess_ratio(log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True) -> Any:
     """Return Kish's ESS/n of w^gamma, in [1/n, 1] (Definition 8.1).
 
     Exactly 1 for equal weights, and non-increasing in gamma >= 0 for every sample. Raises as
     `normalized_weights`, and for gamma < 0.
     """
-    if _exponent("gamma", gamma) < 0:
-        raise ValueError(f"gamma must be at least 0, not {gamma}")
-    rows = _shifted(checked_rows(log_w, axis))
-    return plain(np.exp(_log_ess(rows, np.float64(gamma))[0]))
+    rows = checked_rows(log_w, axis, validate=validate)
+    own = namespace(rows).exp(scaled(shifted(rows), _at_least_0("gamma", gamma)))
+    total = own.sum(-1)
+    # Equal weights give exactly 1; rounding may otherwise carry the quotient an ulp past it.
+    ratio = total * total / ((own * own).sum(-1) * rows.shape[-1])
+    return plain(ratio.clip(None, 1.0))
 
 
-def renyi_divergence(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
+def max_weight_ratio(
+    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
+) -> Any:
+    """Return sum w^gamma / (n max w^gamma): the ESS/n that the largest weight alone would allow.
+
+    Never above Kish's. Raises as `ess_ratio`.
+    """
+    rows = checked_rows(log_w, axis, validate=validate)
+    own = namespace(rows).exp(scaled(shifted(rows), _at_least_0("gamma", gamma)))
+    return plain(own.sum(-1) / rows.shape[-1])
+
+
+def perplexity_ratio(
+    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
+) -> Any:
+    """Return exp(entropy of the normalised w^gamma) / n: never below Kish's ESS/n.
+
+    Raises as `ess_ratio`.
+    """
+    rows = checked_rows(log_w, axis, validate=validate)
+    xp = namespace(rows)
+    log_own = _log_normalized(rows, _at_least_0("gamma", gamma))
+    # 0 log 0 is 0.
+    entropy = -(xp.exp(log_own) * xp.where(log_own == -math.inf, 0.0, log_own)).sum(-1)
+    return plain((xp.exp(entropy) / rows.shape[-1]).clip(None, 1.0))
+
+
+def renyi_divergence(log_w: Any, alpha: float, *, axis: int = -1, validate: bool = True) -> Any:
     """Estimate D_alpha(pi || mu) in nats from log-weights drawn under mu (Definition 6.1).
 
     The weights are first normalised to mean 1, so that the estimate is 0 for equal weights and
@@ -119,91 +148,61 @@ def renyi_divergence(log_w: ArrayLike, alpha: float, *, axis: int = -1) -> Any:
     """
     if not alpha >= 0:
         raise ValueError(f"alpha must be at least 0, not {alpha}")
-    rows = checked_rows(log_w, axis)
-    rows = rows - _log_mean_power(rows, 1.0)[..., None]
-    if alpha == np.inf:
-        return plain(rows.max(axis=-1))
+    rows = shifted(checked_rows(log_w, axis, validate=validate))
+    xp = namespace(rows)
+    rows = rows - log_mean_power(rows, 1.0)[..., None]
+    if math.isinf(alpha):
+        return plain(xp.amax(rows, -1))
     if alpha == 1.0:
-        finite = np.where(np.isfinite(rows), rows, 0.0)
-        return plain((np.exp(rows) * finite).mean(axis=-1))
-    return plain(_log_mean_power(rows, float(alpha)) / (alpha - 1))
+        return plain((xp.exp(rows) * xp.where(rows == -math.inf, 0.0, rows)).mean(-1))
+    return plain(log_mean_power(rows, float(alpha)) / (alpha - 1))
 
 
 def gamma_star(
-    log_w: ArrayLike, rho_min: float = 0.3, *, method: Method = "exact", axis: int = -1
+    log_w: Any,
+    rho_min: float = 0.3,
+    *,
+    method: Method = "auto",
+    gamma_min: float = 0.0,
+    gamma_max: float = 1.0,
+    axis: int = -1,
+    validate: bool = True,
 ) -> Any:
-    """Return the largest gamma in [0, 1] that keeps ESS/n at rho_min.
+    """Return the largest gamma in [gamma_min, gamma_max] that keeps ESS/n at rho_min.
 
-    `lognormal` is Theorem 8.3, min(1, sqrt(-log rho_min / Var log w)), with the population
-    variance (ddof = 0) of the finite entries: right for the population if log w is normal, and no
-    guarantee otherwise. `exact` is the root of the sample's own ESS, by Newton's method on log ESS
-    inside a bracket; the sample meets the target, up to rounding. Neither speaks for the
-    population: in small batches the sample's ESS is optimistic.
+    `lognormal` is Theorem 8.3, sqrt(-log rho_min / Var log w), with the population variance
+    (ddof = 0) of the finite entries: right for the population if log w is normal, and no guarantee
+    otherwise. `cumulant` adds the third and fourth cumulants of log w, where the series rises up to
+    its root, and is the closed form elsewhere. `exact` is the root of the sample's own ESS: the
+    sample meets the target, up to rounding. `auto` takes the closed form where skewness and
+    kurtosis do not speak against normality (Jarque and Bera's statistic below its 95% point), the
+    cumulants where the sample's ESS there is within 5% of the target on the log scale, and the
+    root otherwise. None of them speaks for the population: in small batches the sample's ESS is
+    optimistic. `diagnostics.choose_gamma` says which was used, and what it can be trusted with.
 
-    One weight, or equal weights, give 1. Where even gamma = 0 falls short, because the share of
-    positive weights is below rho_min, no gamma is feasible and `exact` returns 0. Raises
-    ValueError for rho_min outside (0, 1), an unknown method, and as `normalized_weights`.
+    One weight, or equal weights, give gamma_max. Where even gamma = 0 falls short, because the
+    share of positive weights is below rho_min, no gamma is feasible and the result is gamma_min;
+    the closed forms do not look at that share, `exact` and `auto` do. Raises ValueError for
+    rho_min outside (0, 1), for bounds outside 0 <= gamma_min <= gamma_max <= 1, an unknown
+    method, and as `normalized_weights`.
     """
-    if not 0 < rho_min < 1:
-        raise ValueError(f"rho_min must be in (0, 1), not {rho_min}")
-    if method not in ("lognormal", "exact"):
-        raise ValueError(f"method must be 'lognormal' or 'exact', not {method!r}")
-    rows = checked_rows(log_w, axis)
-    start = _lognormal_gamma(rows, rho_min)
-    return plain(start if method == "lognormal" else _exact_gamma(rows, np.log(rho_min), start))
+    solver.check_rule(rho_min, method, gamma_min, gamma_max)
+    quick = solver.quick_vector(log_w, method)
+    if quick is not None:
+        gamma = solver.vector_gamma(quick, rho_min, method, gamma_max)
+        return float(min(max(gamma, gamma_min), gamma_max))
+    rows = checked_rows(log_w, axis, validate=validate)
+    gamma = solver.batch_gamma(rows, rho_min, method, gamma_max, watch=validate)
+    return plain(gamma.clip(gamma_min, gamma_max))
 
 
-def _lognormal_gamma(rows: Array, rho_min: float) -> Array:
-    finite = np.isfinite(rows)
-    # Scaling by the largest deviation keeps the square of 1e200 from overflowing.
-    centred = np.where(finite, rows, 0.0)
-    count = finite.sum(axis=-1, keepdims=True)
-    centred = np.where(finite, rows - centred.sum(axis=-1, keepdims=True) / count, 0.0)
-    scale = np.abs(centred).max(axis=-1, keepdims=True)
-    unit = centred / np.where(scale > 0, scale, 1.0)
-    spread = scale[..., 0] * np.sqrt((unit * unit).sum(axis=-1) / count[..., 0])
-    cap = np.sqrt(-np.log(rho_min))
-    rule: Array = cap / np.maximum(spread, cap)
-    return rule
+def _finite(name: str, value: float) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be a finite number, not {value}")
+    return float(value)
 
 
-def _shifted(rows: Array) -> Array:
-    """Return log-weights whose largest is 0: the ESS is the same, its rounding smaller."""
-    shifted: Array = rows - rows.max(axis=-1, keepdims=True)
-    return shifted
-
-
-def _log_ess(rows: Array, gamma: Array | np.float64) -> tuple[Array, Array]:
-    """Return log ESS/n and its derivative, 2 (E_gamma[log w] - E_2gamma[log w]), by rows."""
-    exponent = np.asarray(gamma)[..., None]
-    once, twice = _scaled(rows, exponent), _scaled(rows, 2 * exponent)
-    log_first, log_second = _log_sum_exp(once), _log_sum_exp(twice)
-    level = np.where(np.isfinite(rows), rows, 0.0)
-    mean = (np.exp(once - log_first[..., None]) * level).sum(axis=-1)
-    mean_twice = (np.exp(twice - log_second[..., None]) * level).sum(axis=-1)
-    # Equal weights give exactly n; rounding may otherwise carry the ratio an ulp past 1.
-    log_ess = np.minimum(2 * log_first - log_second - np.log(rows.shape[-1]), 0.0)
-    return log_ess, 2 * (mean - mean_twice)
-
-
-def _exact_gamma(rows: Array, log_rho: float, start: Array) -> Array:
-    rows = _shifted(rows)
-    shape = rows.shape[:-1]
-    low, high = np.zeros(shape), np.ones(shape)
-    feasible = np.log(np.isfinite(rows).mean(axis=-1)) >= log_rho
-    settled = ~feasible | (_log_ess(rows, high)[0] >= log_rho)
-    answer = np.where(feasible, 1.0, 0.0)
-    gamma = start
-    for _ in range(MAX_STEPS):
-        if settled.all():
-            break
-        value, slope = _log_ess(rows, gamma)
-        above = value >= log_rho
-        low, high = np.where(above, gamma, low), np.where(above, high, gamma)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            newton = gamma - (value - log_rho) / slope
-        step = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
-        answer = np.where(settled, answer, step)
-        settled |= np.abs(step - gamma) <= 2e-16 * gamma
-        gamma = step
-    return answer
+def _at_least_0(name: str, value: float) -> float:
+    if _finite(name, value) < 0:
+        raise ValueError(f"{name} must be at least 0, not {value}")
+    return float(value)

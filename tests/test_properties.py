@@ -10,7 +10,6 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -209,22 +208,6 @@ batches = (
     .map(np.array)
     .filter(lambda log_w: bool(np.isfinite(log_w).any()))
 )
-FUNCTIONS = [
-    isr_theory.ess_ratio,
-    isr_theory.gamma_star,
-    isr_theory.normalized_weights,
-    lambda log_w: isr_theory.log_moment(log_w, 0.5),
-    lambda log_w: isr_theory.renyi_divergence(log_w, 2.0),
-]
-
-
-@given(batches)
-def test_a_tensor_gives_the_same_as_an_array(log_w):
-    for dtype in (torch.float64, torch.float32):
-        tensor = torch.tensor(log_w, dtype=dtype)
-        for function in FUNCTIONS:
-            # The same float64 numbers take the same steps.
-            np.testing.assert_array_equal(function(tensor), function(tensor.double().numpy()))
 
 
 @given(batches, gammas)
@@ -246,7 +229,7 @@ def test_float32_input_moves_the_target_met_by_its_rounding_only(log_w, share):
     narrow = log_w.astype(np.float32)
     finite = np.isfinite(log_w)
     off = np.abs(log_w[finite] - narrow[finite]).max()
-    gamma = isr_theory.gamma_star(narrow, rho_min)
+    gamma = isr_theory.gamma_star(narrow, rho_min, method="exact")
     missed = math.log(rho_min / isr_theory.ess_ratio(log_w, gamma))
     rounding = testing.gamma_slack(testing.DOUBLE, log_w, rho_min)
     assert missed <= 4 * gamma * off + rounding
@@ -262,6 +245,6 @@ def test_more_spread_never_raises_gamma(log_w, rho_min, factor):
     rule = [isr_theory.gamma_star(row, rho_min, method="lognormal") for row in (log_w, wide)]
     assert rule[1] <= rule[0] * (1 + rounding)
     # Where the ESS is flat, a gamma is as good as any other that reaches the same ESS.
-    exact_ones = [isr_theory.gamma_star(row, rho_min) for row in (log_w, wide)]
+    exact_ones = [isr_theory.gamma_star(row, rho_min, method="exact") for row in (log_w, wide)]
     reached = [testing.defined_ess(log_w, gamma) for gamma in exact_ones]
     assert reached[1] >= reached[0] - rounding

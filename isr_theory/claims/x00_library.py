@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import flint
@@ -192,7 +193,7 @@ LIB_GAMMA = Draft(
         "精确法给出的 γ 在 1e-12 内夹住根；若 γ=1 已满足目标则返回 1。",
     ),
     statement=r"\max\{\gamma \in [0, 1]: \mathrm{ESS}_\gamma/n \ge \rho_{\min}\}",
-    subject=weights.gamma_star,
+    subject=partial(weights.gamma_star, method="exact"),
     expect=Verdict.SUPPORTED,
     uses=("T8.3.b.fix",),
 )

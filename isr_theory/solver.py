@@ -1,0 +1,348 @@
+"""The gamma at which a sample's ESS meets its target: closed form, cumulants, root.
+
+    -log(ESS/n) = log n + log sum w^(2 gamma) - 2 log sum w^gamma = -log rho_min
+
+The left side never falls in gamma >= 0, starts at 0 where no weight is 0, and is sigma2 gamma^2 for
+log-normal weights, so that its logarithm is a line of slope 2 in log gamma. Newton's method is run
+in those coordinates, on all rows of a batch at once, inside a bracket whose low end is the gamma
+that Kantorovich's inequality allows every sample of its range.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+
+from isr_theory.logspace import Array, namespace, quiet, shifted
+
+Method = Literal["auto", "lognormal", "cumulant", "exact"]
+METHODS = ("auto", "lognormal", "cumulant", "exact")
+
+# Three to six Newton steps are typical. On a bracket of ratio 1e4 plain halving needs 60 to exhaust
+# float64, which bounds what can happen.
+MAX_STEPS = 64
+# A Newton step this small is followed by one far below rounding, since steps square.
+SMALL_STEP = 1e-9
+SMALL_STEP_SINGLE = 1e-4
+# Steps where nobody may look whether they are needed. Of a thousand vectors made to be hard, with
+# outliers, levels and tails of up to 1e4, 8 steps leave 5 further than 1e-9 from the root and 12
+# none; the rest is for those harder still.
+FIXED_STEPS = 32
+# Entries of one block of rows, which is worked on until all its rows have settled: it should stay
+# in the cache.
+BLOCK = 1 << 14
+# The 95% point of chi-square with two degrees of freedom: the limit of Jarque and Bera's statistic.
+NORMAL = 5.991464547107979
+# How far the sample's -log ESS may be from its target for the cumulants to be believed.
+NEAR = 0.05
+
+
+def check_rule(rho_min: float, method: str, gamma_min: float, gamma_max: float) -> None:
+    """Raise ValueError for a target, a method or a range of gamma that means nothing."""
+    if not 0 < rho_min < 1:
+        raise ValueError(f"rho_min must be in (0, 1), not {rho_min}")
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+    if not 0 <= gamma_min <= gamma_max <= 1:
+        raise ValueError(
+            f"bounds must satisfy 0 <= gamma_min <= gamma_max <= 1, not {gamma_min} and {gamma_max}"
+        )
+
+
+def quick_vector(log_w: Any, method: Method) -> Any:
+    """Return a float64 vector that is certainly finite, else None: the quick way for one batch."""
+    if not isinstance(log_w, np.ndarray) or log_w.dtype != np.float64 or log_w.ndim != 1:
+        return None
+    # A finite sum has no NaN and no infinity among its terms.
+    if method == "auto" or not log_w.size:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        return log_w if math.isfinite(log_w.sum()) else None
+
+
+def vector_gamma(levels: Any, rho_min: float, method: Method, gamma_max: float) -> float:
+    """Return gamma for one finite vector, as `batch_gamma` does, with the least overhead."""
+    target = -math.log(rho_min)
+    with np.errstate(over="ignore"):
+        centred = levels - levels.sum() / levels.size
+        variance = float(centred @ centred) / levels.size
+    if not variance < 1e300:
+        # Past here squares overflow; the batch code scales first.
+        return float(batch_gamma(levels, rho_min, method, gamma_max, watch=True))
+    start = math.sqrt(target / variance) if variance > 0 else math.inf
+    if method == "lognormal":
+        return start
+    if method == "cumulant" and variance > 0:
+        square = centred * centred
+        third, fourth = float(square @ centred), float(square @ square)
+        n = levels.size
+        second = np.float64(variance)
+        return float(cumulant_gamma(second, third / n, fourth / n - 3 * second**2, target))
+    return _vector_root(levels - levels.max(), target, min(start, gamma_max), gamma_max)
+
+
+def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) -> float:
+    """Solve -log ESS = target on one finite vector whose largest entry is 0.
+
+    Newton on log(-log ESS) as a function of log gamma, which is a line of slope 2 for log-normal
+    weights, kept inside a bracket whose low end Kantorovich's inequality gives.
+    """
+    spread = -float(shifted.min())
+    log_n = math.log(shifted.size)
+    low = min(gamma_max, _safe_gamma(max(spread, 1e-300), target)) if spread > 0 else gamma_max
+    high, gamma = gamma_max, max(start, low)
+    for _ in range(MAX_STEPS):
+        deficit, slope = _vector_deficit(shifted, log_n, gamma)
+        if deficit <= target:
+            if gamma >= gamma_max:
+                return gamma_max
+            low = gamma
+        else:
+            high = gamma
+        step = deficit * math.log(target / deficit) / slope if min(slope, deficit) > 0 else math.inf
+        # exp overflows past 700; any step past 50 leaves the bracket anyway.
+        proposed = gamma * math.exp(min(step, 50.0))
+        if abs(step) <= SMALL_STEP:
+            return min(proposed, gamma_max)
+        if not low < proposed < high:
+            # The end of the range is tried once itself, since it is often the answer.
+            outside = proposed >= high == gamma_max
+            proposed = high if outside else math.sqrt(low * high)
+        if high - low <= 4e-16 * high:
+            return low
+        gamma = proposed
+    return low
+
+
+def _vector_deficit(shifted: Any, log_n: float, gamma: float) -> tuple[float, float]:
+    """Return -log(ESS/n), and gamma times its slope."""
+    powers = np.exp(gamma * shifted)
+    first = float(powers.sum())
+    mean = float(powers @ shifted) / first
+    powers *= powers
+    second = float(powers.sum())
+    mean_twice = float(powers @ shifted) / second
+    return log_n + math.log(second) - 2 * math.log(first), 2 * gamma * (mean_twice - mean)
+
+
+def _safe_gamma(spread: Any, target: Any) -> Any:
+    """Return (2/R) arcosh(rho^(-1/2)): the gamma that is feasible for every sample of range R."""
+    # arcosh(e^(L/2)) = log(e^(L/2) + sqrt(e^L - 1)), written for small L.
+    root = np.sqrt(np.expm1(target))
+    return 2 * np.log1p(np.expm1(target / 2) + root) / spread
+
+
+def batch_gamma(
+    rows: Array, rho_min: float, method: Method, gamma_max: float, *, watch: bool
+) -> Array:
+    """Return gamma for each row, at most `gamma_max` for a root and unclipped for a closed form.
+
+    With `watch` a batch stops when all its rows have settled; without it nothing is asked of the
+    device, and the number of steps is fixed.
+    """
+    choose = partial(_gamma_by_row, rho_min=rho_min, method=method, gamma_max=gamma_max)
+    if isinstance(rows, np.ndarray) and rows.ndim > 1:
+        return _in_blocks(rows, choose)
+    return choose(rows, watch=watch)
+
+
+def _in_blocks(rows: Any, choose: Callable[..., Any]) -> Any:
+    """Work on block after block of rows, each small enough for the cache, on all cores."""
+    n, outer = rows.shape[-1], rows.shape[:-1]
+    flat = rows.reshape(-1, n)
+    step = max(1, BLOCK // n)
+    edges = range(0, len(flat), step)
+
+    def block(start: int) -> Any:
+        return choose(flat[start : start + step], watch=True)
+
+    workers = min(_cores(), len(edges) // 2)
+    if workers < 2:
+        parts = [block(start) for start in edges]
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            parts = list(pool.map(block, edges))
+    return np.concatenate(parts).reshape(outer) if parts else np.empty(outer)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _gamma_by_row(
+    rows: Array, *, rho_min: float, method: Method, gamma_max: float, watch: bool
+) -> Array:
+    xp = namespace(rows)
+    target = -math.log(rho_min)
+    with quiet(rows):
+        levels, ones = _levels(shifted(rows), watch=watch)
+        scale, unit, count = _centred(levels, ones)
+        second = (unit * unit).sum(-1) / count
+        varies = second > 0
+        second = xp.where(varies, second, 1.0)
+        closed = math.sqrt(target) / (scale * xp.sqrt(second))
+        closed = xp.where(varies, closed, xp.where(xp.isnan(scale), math.nan, math.inf))
+        if method == "lognormal":
+            return closed
+        share = count / rows.shape[-1]
+        exact = partial(_solve, levels, ones, count, target + xp.log(share), closed, gamma_max)
+        if method == "exact":
+            return exact(watch=watch)
+        third, fourth = _higher(unit, second, count)
+        series = cumulant_gamma(second, third, fourth, target) / scale
+        series = xp.where(varies, series, closed)
+        if method == "cumulant":
+            return series
+        reached = _deficit(levels, ones, xp.log(count), series.clip(0.0, gamma_max))[0]
+        against = count * (third**2 / second**3 / 6 + (fourth / second**2) ** 2 / 24)
+        root = exact(watch=watch)
+        # What has a weight of 0, or a NaN, is neither normal nor near.
+        chosen = xp.where(xp.abs(reached - target) <= NEAR * target, series, root)
+        chosen = xp.where(against <= NORMAL, closed, chosen)
+        return xp.where((share == 1) & ~xp.isnan(root), chosen, root)
+
+
+def _levels(below: Array, *, watch: bool) -> tuple[Array, Array | None]:
+    """Return log-weights, 0 for those of weight 0, and whether each counts: None where all do."""
+    xp = namespace(below)
+    zero = below == -math.inf
+    # Where nothing may be asked of the device, zeros are expected everywhere.
+    if watch and not bool(zero.any()):
+        return below, None
+    return xp.where(zero, 0.0, below), xp.where(zero, 0.0, xp.ones_like(below))
+
+
+def _higher(unit: Array, second: Array, count: Array) -> tuple[Array, Array]:
+    """Return the third and fourth cumulants of centred entries."""
+    square = unit * unit
+    third = (square * unit).sum(-1) / count
+    return third, (square * square).sum(-1) / count - 3 * second**2
+
+
+def _centred(levels: Array, ones: Array | None) -> tuple[Array, Array, Array]:
+    """Return a scale, log w about its mean in units of it, and how many entries count.
+
+    Scaling by the largest deviation keeps the square of 1e200 from overflowing; equal entries have
+    scale 1. `ones` has 0 where a weight is 0, which does not count; None where none is.
+    """
+    xp = namespace(levels)
+    if ones is None:
+        count = xp.ones_like(levels[..., 0]) * levels.shape[-1]
+        centred = levels - levels.mean(-1)[..., None]
+    else:
+        count = ones.sum(-1)
+        # Dividing first keeps the sum of numbers near the largest float from overflowing.
+        mean = (levels / count[..., None]).sum(-1)
+        centred = (levels - mean[..., None]) * ones
+    scale = xp.maximum(xp.amax(centred, -1), -xp.amin(centred, -1))
+    scale = xp.where(scale == 0, 1.0, scale)
+    return scale, centred / scale[..., None], count
+
+
+def cumulant_gamma(second: Any, third: Any, fourth: Any, target: float) -> Any:
+    """Solve k2 g^2 + k3 g^3 + 7/12 k4 g^4 = target for its first root; without one, drop k3, k4.
+
+    log(ESS/n) = 2K(g) - K(2g) in cumulants of log w. In x = g / g0, g0 the closed form's gamma,
+    the series is x^2 + b x^3 + c x^4 = 1. It must rise on (0, x], or the root is of the cut series
+    and not of the ESS.
+    """
+    xp = namespace(second)
+    start = math.sqrt(target) / xp.sqrt(second)
+    b, c = third / second * start, 7 / 12 * fourth / second * start**2
+    x = xp.ones_like(start)
+    for _ in range(12):
+        value = x * x * (1 + x * (b + c * x)) - 1
+        slope = x * (2 + x * (3 * b + 4 * c * x))
+        # A step may at most halve or double x, which keeps it from leaving for another root.
+        x = xp.where(slope > 0, (x - value / xp.where(slope > 0, slope, 1.0)).clip(x / 2, 2 * x), x)
+    solved = xp.abs(x * x * (1 + x * (b + c * x)) - 1) < 1e-6
+    # The slope over x, a quadratic, is positive at 0: it stays so if it is at x and at its bottom.
+    bottom = (-3 * b / xp.where(c != 0, 8 * c, 1.0)).clip(0.0 * x, x)
+    rising = (2 + x * (3 * b + 4 * c * x) > 0) & (2 + bottom * (3 * b + 4 * c * bottom) > 0)
+    return start * xp.where(solved & rising, x, 1.0)
+
+
+def _deficit(levels: Array, positive: Any, log_count: Array, gamma: Array) -> tuple[Array, Array]:
+    """Return -log(ESS/n) of the positive weights, and gamma times its slope, by rows.
+
+    `levels` are at most 0, and 0 where a weight is 0; `positive` is None where none is.
+    """
+    xp = namespace(levels)
+    powers = xp.exp(gamma[..., None] * levels)
+    if positive is not None:
+        powers = powers * positive
+    first = powers.sum(-1)
+    mean = _dot(powers, levels) / first
+    powers *= powers
+    second = powers.sum(-1)
+    mean_twice = _dot(powers, levels) / second
+    deficit = xp.log(second) - 2 * xp.log(first) + log_count
+    return deficit, 2 * gamma * (mean_twice - mean)
+
+
+def _dot(left: Array, right: Array) -> Array:
+    """Return the dot product of rows."""
+    return np.vecdot(left, right) if isinstance(left, np.ndarray) else (left * right).sum(-1)
+
+
+def _solve(
+    levels: Array,
+    ones: Array | None,
+    count: Array,
+    goal: Array,
+    closed: Array,
+    gamma_max: float,
+    *,
+    watch: bool,
+) -> Array:
+    """Solve every row at once, as `_vector_root` does one; `watch` stops when all have settled.
+
+    0 where even gamma = 0 falls short of the goal.
+    """
+    xp = namespace(levels)
+    log_count = xp.log(count)
+    spread = -xp.amin(levels, -1)
+    low = _safe_gamma_by_row(spread, goal).clip(None, gamma_max)
+    high = xp.full_like(spread, gamma_max)
+    gamma = xp.where(spread > 0, xp.maximum(closed.clip(None, gamma_max), low), high)
+    # Infeasible rows, and rows with a NaN, are settled before they begin.
+    answer = xp.where((goal >= 0) & (spread == 0), high, xp.zeros_like(low))
+    answer = xp.where(xp.isnan(spread), math.nan, answer)
+    settled = ~((goal > 0) & (spread > 0))
+    tiny = SMALL_STEP if levels.dtype.itemsize == 8 else SMALL_STEP_SINGLE
+    for _ in range(MAX_STEPS if watch else FIXED_STEPS):
+        if watch and bool(settled.all()):
+            break
+        deficit, slope = _deficit(levels, ones, log_count, gamma)
+        below = deficit <= goal
+        at_end = below & (gamma >= gamma_max)
+        low, high = xp.where(below, gamma, low), xp.where(below, high, gamma)
+        sound = (slope > 0) & (deficit > 0)
+        step = xp.where(sound, deficit * xp.log(goal / deficit) / slope, math.inf)
+        proposed = gamma * xp.exp(step.clip(-50.0, 50.0))
+        done = sound & (xp.abs(step) <= tiny)
+        result = xp.where(at_end, high, xp.where(done, proposed.clip(None, gamma_max), low))
+        answer = xp.where(settled, answer, result)
+        settled = settled | at_end | done | (high - low <= 4e-16 * high)
+        # The end of the range is tried once itself, since it is often the answer.
+        split = xp.where((proposed >= high) & (high >= gamma_max), high, xp.sqrt(low * high))
+        gamma = xp.where((low < proposed) & (proposed < high), proposed, split)
+    return answer
+
+
+def _safe_gamma_by_row(spread: Array, goal: Array) -> Array:
+    """Return `_safe_gamma` for every row, and +inf where all weights are equal."""
+    xp = namespace(spread)
+    sound = xp.where(goal > 0, goal, 1.0)
+    root = xp.sqrt(xp.expm1(sound))
+    safe = 2 * xp.log1p(xp.expm1(sound / 2) + root) / xp.where(spread > 0, spread, 1.0)
+    return xp.where(spread > 0, safe, math.inf)
