@@ -1,0 +1,326 @@
+"""One gamma for a batch, and whether to trust it: `choose_gamma` and `renyi_spectrum`.
+
+The rule asks for an ESS (section 8). What it finds is a property of the batch; this module says how
+it was found, how far the population's gamma may be from it, and what else a user may want to bound:
+KL(nu_gamma||mu), the Pareto index of w^gamma, the spread that a reward adds. Each bound is a cap on
+gamma, and the smallest wins. Every number here can also be had from a log of any size, since only
+`moments.LogMoments` is asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isr_theory import moments, solver
+from isr_theory.choice import GammaChoice
+from isr_theory.intervals import gamma_interval, order_seen, renyi_error, variance_interval
+from isr_theory.moments import LogMoments, deficit
+from isr_theory.pareto import khat_threshold
+
+Array = NDArray[np.float64]
+
+LEVEL = 0.95
+# log w counts as normal where 2 KL / Var(log w), which is 1 for log-normal weights of mean 1, is
+# within a quarter of it.
+RATIO_RANGE = (0.75, 1.25)
+
+
+def choose_gamma(
+    log_w: Any,
+    rho_min: float = 0.3,
+    *,
+    method: solver.Method = "auto",
+    gamma_min: float = 0.0,
+    gamma_max: float = 1.0,
+    kl_max: float | None = None,
+    khat_max: float | None = None,
+    reward: Any = None,
+    tau: float = 1.0,
+    level: float = LEVEL,
+) -> GammaChoice:
+    """Choose gamma for one batch of log-weights and report on the choice.
+
+    `kl_max` (nats) allows KL(nu_gamma||mu) = gamma K'(gamma) - K(gamma) up to it; for log-normal
+    weights that is the rule at rho = exp(-2 kl_max). `khat_max` allows a Pareto index of w^gamma up
+    to it (Theorem 11.1), estimated anew at each gamma. `reward`, one number a weight, asks the
+    target of w^gamma e^(reward/tau) too, for normal log w and reward: Theorem 9.1 with the
+    covariance that it leaves out. Raises ValueError as `weights.gamma_star`, for caps that are not
+    positive, a `level` outside (0, 1), and a reward of another length or not finite.
+    """
+    batch = moments.sample(log_w)
+    rewarded = None if reward is None else _reward_cap(batch, reward, tau, rho_min)
+    return choose(
+        batch,
+        rho_min,
+        method=method,
+        gamma_min=gamma_min,
+        gamma_max=gamma_max,
+        kl_max=kl_max,
+        khat_max=khat_max,
+        further={} if rewarded is None else {"reward": rewarded},
+        level=level,
+    )
+
+
+def choose(
+    m: LogMoments,
+    rho_min: float = 0.3,
+    *,
+    method: solver.Method = "auto",
+    gamma_min: float = 0.0,
+    gamma_max: float = 1.0,
+    kl_max: float | None = None,
+    khat_max: float | None = None,
+    further: dict[str, float] | None = None,
+    level: float = LEVEL,
+) -> GammaChoice:
+    """Choose gamma from moments, as `choose_gamma` does; `further` are caps found elsewhere."""
+    solver.check_rule(rho_min, method, gamma_min, gamma_max)
+    check_caps(kl_max, khat_max)
+    _check_level(level)
+    by_method = gamma_by_method(m, rho_min, gamma_min, gamma_max)
+    used, why = ladder(m, rho_min, by_method) if method == "auto" else (method, "as asked")
+    rule = by_method[used]
+    caps = dict(further or {})
+    if kl_max is not None:
+        caps["kl_max"] = _kl_cap(m, kl_max, gamma_max)
+    if khat_max is not None:
+        caps["khat_max"] = _khat_cap(m, khat_max, gamma_max)
+    gamma, binding = rule, "the rule" if rule < gamma_max else "gamma_max"
+    for name, cap in caps.items():
+        if cap < gamma:
+            gamma, binding = cap, name
+    if gamma <= gamma_min:
+        gamma, binding = gamma_min, "gamma_min"
+    found = variance_interval if used == "lognormal" else gamma_interval
+    choice = _facts(m, gamma, rho_min) | {
+        "method": used,
+        "why": why,
+        "binding": binding,
+        "feasible": deficit(m, gamma_min) <= _target(rho_min),
+        "interval": found(m, rho_min, level, gamma_min, gamma_max),
+        "level": level,
+        "by_method": by_method,
+        "caps": caps,
+    }
+    return GammaChoice(**choice, notes=tuple(_notes(choice)))
+
+
+def _target(rho_min: float) -> float:
+    return -math.log(rho_min)
+
+
+def gamma_by_method(
+    m: LogMoments, rho_min: float, gamma_min: float = 0.0, gamma_max: float = 1.0
+) -> dict[str, float]:
+    """Return gamma by closed form, cumulants and root, each in [gamma_min, gamma_max]."""
+    second = m.central.variance
+    closed = series = math.inf
+    if second > 0:
+        closed = math.sqrt(_target(rho_min) / second)
+        # Scaled to unit variance, so that no power of it overflows.
+        spread = math.sqrt(second)
+        skewness, kurtosis = m.central.skewness, m.central.kurtosis
+        one = np.float64(1.0)
+        series = float(solver.cumulant_gamma(one, skewness, kurtosis, _target(rho_min))) / spread
+    exact = m.exact_gamma(rho_min, gamma_max)
+    found = {"lognormal": closed, "cumulant": series, "exact": exact}
+    return {name: min(max(gamma, gamma_min), gamma_max) for name, gamma in found.items()}
+
+
+def ladder(m: LogMoments, rho_min: float, by_method: dict[str, float]) -> tuple[str, str]:
+    """Return the simplest method that the batch does not speak against, and why it is that one."""
+    if m.positive < m.n:
+        return "exact", f"{m.n - m.positive} weights are 0, which no moment of log w shows"
+    shape = {"n": m.n, "skewness": m.central.skewness, "kurtosis": m.central.kurtosis}
+    if _against_normal(shape) <= solver.NORMAL:
+        return "lognormal", "skewness and kurtosis do not speak against a normal log w"
+    off = abs(deficit(m, by_method["cumulant"]) / _target(rho_min) - 1)
+    if off <= solver.NEAR:
+        return "cumulant", f"log w is not normal, and its cumulants reach the target to {off:.1%}"
+    return "exact", "log w is not normal, and its first four cumulants miss the target"
+
+
+def _facts(m: LogMoments, gamma: float, rho_min: float) -> dict[str, Any]:
+    central = m.central
+    kl = moments.kl_mu_pi(m)
+    defined = central.variance > 0 and math.isfinite(kl)
+    return {
+        "gamma": gamma,
+        "rho_min": rho_min,
+        "ess": moments.ess(m, gamma),
+        "n": m.n,
+        "positive": m.positive,
+        "mean": central.mean,
+        "sigma2": central.variance,
+        "skewness": central.skewness,
+        "kurtosis": central.kurtosis,
+        "kl": kl,
+        "kl_reverse": moments.kl_pi_mu(m),
+        "kl_flat": moments.tilted_kl(m, gamma),
+        "activation": _target(rho_min) / 2,
+        "two_scalar": 2 * kl / central.variance if defined else None,
+        "khat": moments.khat(m),
+        "khat_flat": moments.khat(m, gamma),
+        "khat_threshold": khat_threshold(m.n) if m.n > 1 else None,
+    }
+
+
+def _notes(facts: dict[str, Any]) -> list[str]:
+    """Say what a reader would otherwise have to remember to check."""
+    n, zeros, ratio = facts["n"], facts["n"] - facts["positive"], facts["two_scalar"]
+    notes = []
+    if not facts["feasible"]:
+        notes.append(f"no gamma keeps ESS/n at {facts['rho_min']:g}: too few weights are above 0")
+    elif facts["ess"] < facts["rho_min"] * 0.95:
+        notes.append("the batch falls short of the target at this gamma: method='exact' meets it")
+    if zeros:
+        notes.append(f"weights of 0: {zeros} of {n}; moments of log w are of the others")
+    if facts["method"] == "lognormal" and _against_normal(facts) > solver.NORMAL:
+        notes.append("log w is not normal, and the closed form and its interval take it to be")
+    if ratio is not None and not RATIO_RANGE[0] <= ratio <= RATIO_RANGE[1]:
+        notes.append(
+            f"2 KL/Var(log w) is {ratio:.2f}, and 1 for log-normal weights of mean 1: the law is"
+            " another, or pi and mu are not normalised"
+        )
+    if facts["kl"] < 0:
+        notes.append("mean log w is above 0; that of two normalised laws is not, in the long run")
+    if n < 100:
+        notes.append(f"n = {n} is small: the batch's ESS overstates that of the population")
+    return notes + _tail_notes(facts)
+
+
+def _tail_notes(facts: dict[str, Any]) -> list[str]:
+    flat, raw, threshold = facts["khat_flat"], facts["khat"], facts["khat_threshold"]
+    notes = []
+    if flat == math.inf:
+        notes.append(f"n = {facts['n']} is too small to estimate a Pareto index: it takes 25")
+    elif flat >= 0.5:
+        notes.append(f"the Pareto index of w^gamma is {flat:.2f}: from 1/2 on its ESS has no limit")
+    elif flat > 0.25 and facts["method"] != "lognormal":
+        notes.append(f"the Pareto index of w^gamma is {flat:.2f}: above 1/4 the interval is short")
+    if threshold is not None and math.isfinite(raw) and raw <= threshold and facts["ess"] < 0.01:
+        notes.append("the Pareto index is good and the ESS is not: believe the ESS")
+    return notes
+
+
+def _against_normal(facts: dict[str, Any]) -> float:
+    """Return Jarque and Bera's statistic, chi-square with two degrees of freedom if normal."""
+    return float(facts["n"] * (facts["skewness"] ** 2 / 6 + facts["kurtosis"] ** 2 / 24))
+
+
+def check_caps(kl_max: float | None, khat_max: float | None) -> None:
+    """Raise ValueError for a cap that is not positive."""
+    for name, cap in (("kl_max", kl_max), ("khat_max", khat_max)):
+        if cap is not None and not 0 < cap < math.inf:
+            raise ValueError(f"{name} must be a positive number, not {cap}")
+
+
+def _check_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level must be in (0, 1), not {level}")
+
+
+def _kl_cap(m: LogMoments, kl_max: float, gamma_max: float) -> float:
+    """Return the largest gamma with KL(nu_gamma||mu), which rises in gamma, at most kl_max."""
+    from scipy.optimize import brentq
+
+    def excess(gamma: float) -> float:
+        return moments.tilted_kl(m, gamma) - kl_max
+
+    if excess(gamma_max) <= 0:
+        return gamma_max
+    # At gamma = 0 it is -log of the share of positive weights.
+    return float(brentq(excess, 0.0, gamma_max, xtol=1e-12)) if excess(0.0) < 0 else 0.0
+
+
+def _khat_cap(m: LogMoments, khat_max: float, gamma_max: float) -> float:
+    """Return the largest of 256 gammas whose w^gamma has an index of at most khat_max."""
+    for gamma in np.linspace(gamma_max, 0.0, 256, endpoint=False):
+        index = moments.khat(m, float(gamma))
+        if index <= khat_max or index == math.inf:
+            return float(gamma)
+    return 0.0
+
+
+def _reward_cap(batch: moments.Sample, reward: Any, tau: float, rho_min: float) -> float:
+    """Return the larger root of gamma^2 sigma2 + 2 gamma cov + reward2 = -log rho_min, or 0."""
+    values = np.asarray(reward, dtype=np.float64)
+    if values.shape != batch.log_w.shape:
+        raise ValueError(f"reward must have the shape {batch.log_w.shape}, not {values.shape}")
+    if not np.isfinite(values).all():
+        place = int(np.argmin(np.isfinite(values)))
+        raise ValueError(f"reward[{place}] is {values[place]}: finite numbers are allowed")
+    if not 0 < tau < math.inf:
+        raise ValueError(f"tau must be a positive number, not {tau}")
+    solver.check_rule(rho_min, "auto", 0.0, 1.0)
+    kept = values[np.isfinite(batch.log_w)] / tau
+    sigma2 = batch.central.variance
+    cov = float(np.mean((batch.finite - batch.central.mean) * (kept - kept.mean())))
+    slack = _target(rho_min) - float(kept.var())
+    inside = cov * cov + sigma2 * slack
+    if sigma2 == 0:
+        return math.inf if slack >= 0 else 0.0
+    return max(0.0, (math.sqrt(inside) - cov) / sigma2) if inside >= 0 else 0.0
+
+
+@dataclass(frozen=True)
+class RenyiSpectrum:
+    """D_alpha(pi||mu) over orders, with bands, and the order up to which the batch can see."""
+
+    orders: tuple[float, ...]
+    values: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    level: float
+    seen: float
+    """The largest order whose moment of w has a relative standard error of at most a third."""
+
+
+ORDERS = tuple(k / 8 for k in range(0, 17))
+
+
+def renyi_spectrum(
+    log_w: Any, orders: Sequence[float] = ORDERS, *, level: float = LEVEL
+) -> RenyiSpectrum:
+    """Estimate D_alpha(pi||mu) at orders in [0, 2], with pointwise bands from the delta method.
+
+    A band is worth what its moments are: beyond the order `seen` the batch's largest weights
+    stand for a tail that it has not shown, and the estimate is too small. Raises ValueError for an
+    order outside [0, 2], a level outside (0, 1), and as `moments.sample`.
+    """
+    return spectrum(moments.sample(log_w), orders, level=level)
+
+
+def spectrum(
+    m: LogMoments, orders: Sequence[float] = ORDERS, *, level: float = LEVEL
+) -> RenyiSpectrum:
+    """Return the Renyi spectrum from moments, as `renyi_spectrum` from a batch."""
+    _check_level(level)
+    for order in orders:
+        if not 0 <= order <= 2:
+            raise ValueError(f"orders must be in [0, 2], not {order}")
+    values = [renyi(m, order) for order in orders]
+    errors = [renyi_error(m, order, level) for order in orders]
+    return RenyiSpectrum(
+        orders=tuple(float(order) for order in orders),
+        values=tuple(values),
+        low=tuple(max(0.0, value - error) for value, error in zip(values, errors, strict=True)),
+        high=tuple(value + error for value, error in zip(values, errors, strict=True)),
+        level=level,
+        seen=order_seen(m),
+    )
+
+
+def renyi(m: LogMoments, order: float) -> float:
+    """Return D_order(pi||mu) = (K(order) - order K(1)) / (order - 1), weights normalised."""
+    if order == 1:
+        return moments.kl_pi_mu(m)
+    at_order, at_one = m.log_mean(np.array([order, 1.0]))
+    return max(0.0, float(at_order - order * at_one) / (order - 1))
