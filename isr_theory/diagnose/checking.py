@@ -1,0 +1,132 @@
+"""From columns as they were read to a batch: log w of each row, the rows that are no use kept out.
+
+A batch in which every log w is finite costs a subtraction and a sum; only one that is not is
+looked through value by value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from isr_theory.diagnose import columns
+from isr_theory.diagnose.records import SHOWN, Array, BadRow, Batch, Layout
+from isr_theory.diagnose.rules import Rule, all_usable, number_rule, overflow_rule
+from isr_theory.diagnose.tokens import Part, token_weights
+
+
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Rows as a reader found them."""
+
+    where: str
+    rows: int
+    columns: dict[str, Any]
+    """By name: Arrow arrays, or lists of cells."""
+    line: Callable[[int], int]
+    """From the place of a row among these to its line in the file."""
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    """Lines that are no row at all, and why; they are not among the rows."""
+
+
+def checked(chunk: Chunk, layout: Layout) -> Batch:
+    """Return a chunk's rows as a batch, those that are no use kept out and counted."""
+    # A bad value may overflow or give NaN on its way to being found.
+    with np.errstate(all="ignore"):
+        found, rules = _weights(chunk, layout)
+        for role in ("reward", "length", "step"):
+            if (name := getattr(layout, role)) is not None:
+                found[role] = _measured(chunk, name, role, rules)
+    if layout.group is not None:
+        found["group"] = _grouped(chunk, layout.group, rules)
+    by = {
+        name: found["length"] if layout.is_count(name) else _stratum(chunk, layout, name, rules)
+        for name in layout.by
+    }
+    return _sifted(chunk, found, by, rules)
+
+
+def _weights(chunk: Chunk, layout: Layout) -> tuple[dict[str, Any], list[Rule]]:
+    """Return log_w, with lists the length too, and the rules that some row breaks."""
+    roles = ("log_pi", "log_mu") if layout.pair else ("log_w",)
+    if not layout.lists:
+        log_w, rules = _row_weights(chunk, layout.weights, roles)
+        return {"log_w": log_w}, rules
+    named = list(zip(layout.weights, roles, strict=True))
+    if layout.mask is not None:
+        named.append((layout.mask, "mask"))
+    parts = [
+        Part(name, role, columns.lists(chunk.columns[name], flag=role == "mask"))
+        for name, role in named
+    ]
+    log_w, length, rules = token_weights(parts)
+    return {"log_w": log_w, "length": length}, rules
+
+
+def _row_weights(
+    chunk: Chunk, names: tuple[str, ...], roles: tuple[str, ...]
+) -> tuple[Array, list[Rule]]:
+    """Log w = log pi - log mu, one number a row."""
+    parts = [columns.numbers(chunk.columns[name]) for name in names]
+    values = [part.values for part in parts]
+    log_w = values[0] - values[1] if len(values) == 2 else values[0]
+    if np.isfinite(log_w.sum()):
+        return log_w, []
+    rules = [number_rule(*each) for each in zip(names, roles, parts, strict=True)]
+    return log_w, [*rules, overflow_rule(names, log_w)]
+
+
+def _measured(chunk: Chunk, name: str, role: str, rules: list[Rule]) -> Array:
+    column = columns.numbers(chunk.columns[name], flag=role == "reward")
+    if not all_usable(role, column.values):
+        rules.append(number_rule(name, role, column))
+    return column.values
+
+
+def _grouped(chunk: Chunk, name: str, rules: list[Rule]) -> NDArray[np.uint64]:
+    group, known = columns.hashes(chunk.columns[name])
+    if known is not None:
+        rules.append(Rule(known, lambda row: f"{name} is missing"))
+    return group
+
+
+def _stratum(chunk: Chunk, layout: Layout, name: str, rules: list[Rule]) -> NDArray[Any]:
+    if name not in layout.numeric:
+        return columns.names(chunk.columns[name])
+    column = columns.numbers(chunk.columns[name])
+    if column.odd:
+        passed = np.ones(chunk.rows, dtype=np.bool_)
+        passed[list(column.odd)] = False
+        rules.append(Rule(passed, lambda row: f"{name} is {column.odd[row]}"))
+    return column.values
+
+
+def _sifted(
+    chunk: Chunk, found: dict[str, Any], by: dict[str, NDArray[Any]], rules: list[Rule]
+) -> Batch:
+    """Return the batch of the rows that pass every rule."""
+    bad = np.empty(0, np.int64)
+    if rules:
+        good = np.logical_and.reduce([rule.passed for rule in rules])
+        bad = np.flatnonzero(~good)
+        found = {name: rows[good] for name, rows in found.items()}
+        by = {name: rows[good] for name, rows in by.items()}
+    return Batch(
+        **found,
+        by=by,
+        read=chunk.rows + len(chunk.refused),
+        bad=_worded(chunk, bad, rules),
+        bad_count=len(bad) + len(chunk.refused),
+    )
+
+
+def _worded(chunk: Chunk, bad: NDArray[np.int64], rules: list[Rule]) -> tuple[BadRow, ...]:
+    shown = chunk.refused[:SHOWN]
+    for row in bad[:SHOWN].tolist():
+        why = next(rule.why for rule in rules if not rule.passed[row])
+        shown.append((chunk.line(row), why(row)))
+    return tuple(BadRow(chunk.where, line, reason) for line, reason in sorted(shown)[:SHOWN])

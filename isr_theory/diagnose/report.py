@@ -1,0 +1,162 @@
+"""From a tally to a `Diagnosis`: every number of the report, and its verdict in words."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from isr_theory import moments, solver
+from isr_theory.choice import GammaChoice
+from isr_theory.diagnose.diagnosis import Diagnosis, Effective, Stratum, Value
+from isr_theory.diagnose.reading import Layout
+from isr_theory.diagnose.summary import Summary, merge_all
+from isr_theory.diagnose.tally import Tally
+from isr_theory.diagnose.verdict import verdict
+from isr_theory.diagnostics import check_caps, choose, spectrum
+from isr_theory.moments import LogMoments
+
+CURVE = tuple(k / 40 for k in range(41))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the user asked of the rule; see `diagnostics.choose_gamma`."""
+
+    rho_min: float = 0.3
+    method: Any = "auto"
+    gamma_min: float = 0.0
+    gamma_max: float = 1.0
+    kl_max: float | None = None
+    khat_max: float | None = None
+
+    def check(self) -> None:
+        """Raise ValueError for what means nothing."""
+        solver.check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
+        check_caps(self.kl_max, self.khat_max)
+
+    def choose(self, m: LogMoments) -> GammaChoice:
+        """Return the rule's gamma for some weights."""
+        return choose(
+            m,
+            self.rho_min,
+            method=self.method,
+            gamma_min=self.gamma_min,
+            gamma_max=self.gamma_max,
+            kl_max=self.kl_max,
+            khat_max=self.khat_max,
+        )
+
+
+def diagnose(tally: Tally, settings: Settings, layout: Layout, *, files: int = 1) -> Diagnosis:
+    """Return the report of a tally with at least one positive weight, read as `layout` says."""
+    whole = tally.whole
+    choice = settings.choose(whole)
+    strata = {
+        name: tuple(_stratum(label, cell, choice.gamma, settings) for label, cell in found)
+        for name, found in ((name, strata.labelled()) for name, strata in tally.strata.items())
+    }
+    facts: dict[str, Any] = {
+        "files": files,
+        "read": tally.read,
+        "bad_count": tally.bad_count,
+        "bad": tally.bad,
+        "ratio": layout.ratio,
+        "layout_notes": layout.notes,
+        "choice": choice,
+        "chi_square": _chi_square(whole),
+        "spectrum": spectrum(whole),
+        "effective": _effective(tally, choice.gamma),
+        "curve": tuple((gamma, moments.ess(whole, gamma)) for gamma in CURVE),
+        "strata": strata,
+        "group_interval": _group_interval(tally, settings, choice.level),
+        "values": _values(whole, choice.gamma),
+    }
+    return Diagnosis(**facts, verdict=verdict(facts))
+
+
+def _chi_square(m: LogMoments) -> float:
+    once, twice = m.log_mean(np.array([1.0, 2.0]))
+    return math.expm1(twice - 2 * once)
+
+
+def effective(name: str, m: LogMoments, gamma: float, shown: float | None) -> Effective:
+    """Return the three measures of what w^gamma leaves."""
+    level = float(m.log_mean(np.array([gamma]))[0])
+    return Effective(
+        name,
+        shown,
+        kish=moments.ess(m, gamma),
+        perplexity=min(1.0, math.exp(level - gamma * m.slope(gamma))),
+        max_weight=math.exp(level - gamma * float(m.top[-1])),
+    )
+
+
+def _effective(tally: Tally, gamma: float) -> tuple[Effective, ...]:
+    found = [
+        effective("sum of token log-ratios", tally.whole, 1.0, 1.0),
+        effective("flattened by gamma", tally.whole, gamma, gamma),
+    ]
+    if tally.mean is not None:
+        found.append(effective("mean of token log-ratios", tally.mean, 1.0, None))
+    return tuple(found)
+
+
+def _stratum(label: str, cell: Summary, shared: float, settings: Settings) -> Stratum:
+    if not cell.positive:
+        none = settings.gamma_min
+        return Stratum(label, cell.n, 0.0, none, (none, none), 0.0, 0.0, math.inf, None)
+    choice = settings.choose(cell)
+    return Stratum(
+        label=label,
+        n=cell.n,
+        sigma2=choice.sigma2,
+        gamma=choice.gamma,
+        interval=choice.interval,
+        ess_own=choice.ess,
+        ess_shared=moments.ess(cell, shared),
+        khat=choice.khat,
+        two_scalar=choice.two_scalar,
+    )
+
+
+def _group_interval(tally: Tally, settings: Settings, level: float) -> tuple[float, float] | None:
+    """Return the jackknife's interval for the exact gamma, leaving out one block at a time."""
+    from scipy.special import stdtrit
+
+    blocks = [block for block in tally.blocks if block.positive]
+    if len(blocks) < 2:
+        return None
+    found = np.array(
+        [
+            merge_all(blocks[:k] + blocks[k + 1 :], keep=1).exact_gamma(
+                settings.rho_min, settings.gamma_max
+            )
+            for k in range(len(blocks))
+        ]
+    )
+    count = len(blocks)
+    error = math.sqrt((count - 1) / count * float(((found - found.mean()) ** 2).sum()))
+    width = float(stdtrit(count - 1, (1 + level) / 2)) * error
+    centre = merge_all(blocks, keep=1).exact_gamma(settings.rho_min, settings.gamma_max)
+    return max(settings.gamma_min, centre - width), min(settings.gamma_max, centre + width)
+
+
+def _values(whole: Summary, gamma: float) -> tuple[Value, ...]:
+    if whole.bins is None or len(whole.bins.sums) < 3:
+        return ()
+    return tuple(_value(whole, at) for at in dict.fromkeys((0.0, gamma, 1.0)))
+
+
+def _value(whole: Summary, gamma: float) -> Value:
+    """Return sum w^gamma r / sum w^gamma and its delta-method error.
+
+    The error's square is sum w^2gamma (r - v)^2 / (sum w^gamma)^2, the tilted mean square about v
+    over n ESS.
+    """
+    estimate = float(whole.tilted_means(gamma)[1])
+    _, first, second = (float(mean) for mean in whole.tilted_means(2 * gamma)[:3])
+    square = max(0.0, second - 2 * estimate * first + estimate**2)
+    return Value(gamma, estimate, math.sqrt(square / (whole.n * moments.ess(whole, gamma))))

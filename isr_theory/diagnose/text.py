@@ -1,0 +1,156 @@
+"""A `Diagnosis` in the terminal. What comes from a log is shown as data, never as markup."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from isr_theory.choice import rows as choice_rows
+from isr_theory.diagnose.diagnosis import Diagnosis, Stratum
+
+
+def shown(text: str, most: int = 60) -> str:
+    """Return text with what does not print written out, cut to a length."""
+    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return plain if len(plain) <= most else plain[: most - 1] + "…"
+
+
+def number(value: float | None) -> str:
+    """Return a number in three digits, or a word where there is none."""
+    if value is None:
+        return "–"
+    return "unknown" if value == math.inf else f"{value:.3g}"
+
+
+def render(diagnosis: Diagnosis, console: Console) -> None:
+    """Print a diagnosis."""
+    console.print(Group(*_parts(diagnosis)), markup=False, highlight=False)
+
+
+def _parts(diagnosis: Diagnosis) -> Iterable[RenderableType]:
+    choice = diagnosis.choice
+    yield Text(
+        f"{choice.n:,} log-weights from {diagnosis.files} file"
+        f"{'s' if diagnosis.files > 1 else ''}, {diagnosis.ratio}"
+    )
+    yield _title("Verdict")
+    for sentence in diagnosis.verdict:
+        yield Padding(Text(f"• {shown(sentence, 400)}"), (0, 0, 0, 2))
+    yield _title("Gamma")
+    yield _table(("", ""), choice_rows(choice), left=2)
+    yield _title("What is left of the sample, as a share of n")
+    yield _table(EFFECTIVE, effective_rows(diagnosis))
+    yield _title("Renyi divergence D_alpha(pi||mu), nats")
+    yield _table(SPECTRUM, spectrum_rows(diagnosis))
+    yield Text(f"  {spectrum_note(diagnosis)}")
+    for name, strata in diagnosis.strata.items():
+        yield _title(f"By {shown(name)}")
+        yield _table(STRATA, [stratum_row(stratum) for stratum in strata])
+    if diagnosis.strata:
+        yield Text(f"  {STRATA_NOTE}", style="dim")
+    if diagnosis.values:
+        yield _title("Mean reward under pi, self-normalised")
+        yield _table(VALUES, value_rows(diagnosis))
+    if diagnosis.bad:
+        yield _title(f"{diagnosis.bad_count:,} rows that could not be used")
+        yield _table(BAD, bad_rows(diagnosis), left=3)
+
+
+EFFECTIVE = ("weights", "gamma", "Kish", "perplexity", "largest weight")
+SPECTRUM = ("alpha", "D", "low", "high")
+# As narrow as can be, so that a table fits a terminal of 80 columns.
+STRATA = ("part", "rows", "Var", "gamma", "interval", "ESS/n", "common", "2KL/Var", "k")
+STRATA_NOTE = (
+    "Var: of log w; gamma, its interval and ESS/n: by the part's own rule; common: ESS/n at the"
+    " whole log's gamma; k: Pareto index of w"
+)
+VALUES = ("gamma", "estimate", "standard error")
+BAD = ("file", "line", "why")
+
+
+def effective_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
+    """Return the rows of the table of effective sample sizes."""
+    return [
+        (
+            row.name,
+            "1/length" if row.gamma is None else number(row.gamma),
+            number(row.kish),
+            number(row.perplexity),
+            number(row.max_weight),
+        )
+        for row in diagnosis.effective
+    ]
+
+
+def spectrum_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
+    """Return every fourth row of the Renyi spectrum."""
+    found = diagnosis.spectrum
+    columns = zip(found.orders, found.values, found.low, found.high, strict=True)
+    return [tuple(number(value) for value in row) for row in list(columns)[::4]]
+
+
+def spectrum_note(diagnosis: Diagnosis) -> str:
+    """Return the chi-square divergence, and how far up the spectrum can be believed."""
+    return (
+        f"chi-square {diagnosis.chi_square:.4g}; so many rows can see orders up to"
+        f" {diagnosis.spectrum.seen:.3g}, beyond which the estimate is too small"
+    )
+
+
+def stratum_row(stratum: Stratum) -> tuple[str, ...]:
+    """Return the row of one stratum."""
+    low, high = stratum.interval
+    return (
+        shown(stratum.label),
+        f"{stratum.n:,}",
+        number(stratum.sigma2),
+        number(stratum.gamma),
+        f"{low:.2g} to {high:.2g}",
+        number(stratum.ess_own),
+        number(stratum.ess_shared),
+        number(stratum.two_scalar),
+        f"{stratum.khat:.2g}" if math.isfinite(stratum.khat) else "–",
+    )
+
+
+def value_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
+    """Return the rows of the reward's estimates."""
+    return [(number(v.gamma), f"{v.estimate:.5g}", f"{v.error:.2g}") for v in diagnosis.values]
+
+
+def bad_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
+    """Return the first rows that could not be used."""
+    return [(place(row.where), f"{row.line:,}", shown(row.reason, 100)) for row in diagnosis.bad]
+
+
+def place(path: str, most: int = 32) -> str:
+    """Return a path made safe to show, of a long one the end."""
+    whole = shown(path, len(path) + 1)
+    return whole if len(whole) <= most else "…" + whole[1 - most :]
+
+
+def _title(text: str) -> RenderableType:
+    return Text(f"\n{text}", style="bold")
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> RenderableType:
+    """Return a plain table whose first `left` columns are text; numbers are never broken."""
+    headed = any(heads)
+    table = Table(box=None, show_header=headed, pad_edge=False, header_style="dim")
+    for place, head in enumerate(heads):
+        text = place < left
+        table.add_column(
+            head,
+            justify="left" if text else "right",
+            overflow="fold",
+            no_wrap=headed and not text,
+            min_width=10 if headed and text else None,
+        )
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return Padding(table, (0, 0, 0, 2))

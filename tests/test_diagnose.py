@@ -1,0 +1,297 @@
+"""The command `diagnose`: real files in, reports out, and what it says where that cannot be."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from isr_theory import choose_gamma, weights
+from isr_theory.diagnose.__main__ import main
+
+N, SIGMA, TOKENS = 20_000, 2.0, 8
+
+
+def gaussian_log(seed=1, n=N):
+    """Log-normal sequence weights with KL(mu||pi) = SIGMA^2 / 2, and columns beside them."""
+    rng = np.random.default_rng(seed)
+    log_mu = -30 + 5 * rng.standard_normal(n)
+    log_w = SIGMA * rng.standard_normal(n) - SIGMA**2 / 2
+    return {
+        "log_pi": log_mu + log_w,
+        "log_mu": log_mu,
+        "reward": rng.random(n),
+        "length": rng.integers(4, 64, n),
+        "step": np.repeat(np.arange(40), n // 40),
+        "prompt_id": rng.integers(0, 500, n),
+    }
+
+
+def parquet(path, columns):
+    pq.write_table(pa.table(columns), path)
+    return str(path)
+
+
+def report(capsys, *given):
+    assert main([*given, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_log_whose_truth_is_known(tmp_path, capsys):
+    columns = gaussian_log()
+    found = report(capsys, parquet(tmp_path / "run.parquet", columns))
+    choice = found["choice"]
+    truth = math.sqrt(-math.log(0.3)) / SIGMA
+    assert choice["method"] == "lognormal"
+    # The standard error of a standard deviation is sigma / sqrt(2n): six of them.
+    assert choice["gamma"] == pytest.approx(truth, rel=6 / math.sqrt(2 * N))
+    assert choice["interval"][0] < truth < choice["interval"][1]
+    assert choice["kl"] == pytest.approx(SIGMA**2 / 2, abs=6 * SIGMA / math.sqrt(N))
+    assert choice["two_scalar"] == pytest.approx(1, abs=0.15)
+    assert found["verdict"][0].startswith("Use gamma = 0.5")
+    assert any("Do not use the plain weights" in words for words in found["verdict"])
+
+
+def test_the_report_is_that_of_the_weights_in_memory(tmp_path, capsys):
+    columns = gaussian_log()
+    log_w = columns["log_pi"] - columns["log_mu"]
+    path = parquet(tmp_path / "run.parquet", columns)
+    found = report(capsys, path, "--method", "exact", "--kl-max", "0.5", "--khat-max", "0.6")
+    here = choose_gamma(log_w, method="exact", kl_max=0.5, khat_max=0.6)
+    there = found["choice"]
+    # The sums of a summary are right to 1e-7 of themselves.
+    for name in ("gamma", "ess", "sigma2", "skewness", "kurtosis", "kl", "kl_reverse", "khat"):
+        assert there[name] == pytest.approx(getattr(here, name), rel=1e-6), name
+    assert there["caps"] == pytest.approx(here.caps, rel=1e-6)
+    assert there["binding"] == here.binding
+    for row in found["effective"]:
+        values = log_w if row["gamma"] is not None else log_w / columns["length"]
+        gamma = 1.0 if row["gamma"] is None else row["gamma"]
+        assert row["kish"] == pytest.approx(weights.ess_ratio(values, gamma), rel=1e-6)
+        assert row["perplexity"] == pytest.approx(weights.perplexity_ratio(values, gamma), rel=1e-6)
+        assert row["max_weight"] == pytest.approx(weights.max_weight_ratio(values, gamma), rel=1e-6)
+    once, twice = np.exp(log_w).mean(), np.exp(2 * log_w).mean()
+    assert found["chi_square"] == pytest.approx(twice / once**2 - 1, rel=1e-6)
+
+
+def test_the_reward_is_estimated_at_three_gammas(tmp_path, capsys):
+    columns = gaussian_log()
+    log_w = columns["log_pi"] - columns["log_mu"]
+    found = report(capsys, parquet(tmp_path / "run.parquet", columns))
+    for value in found["values"]:
+        own = weights.normalized_weights(log_w, value["gamma"])
+        estimate = own @ columns["reward"]
+        error = math.sqrt((own**2) @ (columns["reward"] - estimate) ** 2)
+        assert value["estimate"] == pytest.approx(estimate, rel=1e-5)
+        assert value["error"] == pytest.approx(error, rel=1e-5)
+
+
+def test_strata_and_groups_are_reported(tmp_path, capsys):
+    columns = gaussian_log()
+    # Long sequences are further off: their gamma is less than half.
+    long = columns["length"] >= 32
+    columns["log_pi"] = np.where(long, 3, 1) * (columns["log_pi"] - columns["log_mu"])
+    columns["log_pi"] = columns["log_pi"] + columns["log_mu"]
+    # Rows of one prompt share most of what they are off by.
+    shared = np.random.default_rng(9).standard_normal(500)[columns["prompt_id"]]
+    columns["log_pi"] = columns["log_pi"] + 3 * shared
+    path = parquet(tmp_path / "run.parquet", columns)
+    found = report(capsys, path, "--by", "length", "--by", "step", "--group", "prompt_id")
+    lengths = {row["label"]: row for row in found["strata"]["length"]}
+    assert list(lengths) == ["4 to 8", "8 to 16", "16 to 32", "32 to 64"]
+    assert lengths["32 to 64"]["gamma"] < lengths["4 to 8"]["gamma"] / 1.5
+    assert sum(row["n"] for row in lengths.values()) == N
+    assert 8 <= len(found["strata"]["step"]) <= 16
+    assert any(words.startswith("gamma depends on length") for words in found["verdict"])
+    low, high = found["group_interval"]
+    assert high - low > 1.5 * (found["choice"]["interval"][1] - found["choice"]["interval"][0])
+    assert any("prefer this interval" in words for words in found["verdict"])
+
+
+def test_token_lists_add_up_and_their_mean_corrects_next_to_nothing(tmp_path, capsys):
+    rng = np.random.default_rng(3)
+    log_mu = -2 + rng.standard_normal((3000, TOKENS))
+    log_pi = log_mu + 0.5 * rng.standard_normal((3000, TOKENS)) - 0.125
+    path = tmp_path / "run.jsonl"
+    with path.open("w") as file:
+        for pi, mu in zip(log_pi.tolist(), log_mu.tolist(), strict=True):
+            file.write(json.dumps({"log_pi": pi, "log_mu": mu}) + "\n")
+    found = report(capsys, str(path))
+    exact = choose_gamma((log_pi - log_mu).sum(axis=1))
+    assert found["choice"]["gamma"] == pytest.approx(exact.gamma, rel=1e-6)
+    mean = found["effective"][-1]
+    assert mean["gamma"] is None
+    assert mean["kish"] == pytest.approx(
+        weights.ess_ratio((log_pi - log_mu).mean(axis=1)), rel=1e-6
+    )
+    assert any("corrects next to nothing" in words for words in found["verdict"])
+
+
+def test_the_formats_agree_and_a_folder_is_all_of_its_files(tmp_path, capsys):
+    columns = gaussian_log(n=2000)
+    table = pa.table(columns)
+    single = report(capsys, parquet(tmp_path / "run.parquet", columns))
+    names = list(columns)
+    lines = [",".join(names)]
+    lines += [",".join(repr(v) for v in row.values()) for row in table.to_pylist()]
+    (tmp_path / "run.csv").write_text("\n".join(lines) + "\n")
+    by_csv = report(capsys, str(tmp_path / "run.csv"))
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for k in range(4):
+        pq.write_table(table.slice(500 * k, 500), folder / f"{k}.parquet")
+    by_folder = report(capsys, str(folder))
+    assert by_folder["files"] == 4
+    for other in (by_csv, by_folder):
+        assert other["choice"]["gamma"] == pytest.approx(single["choice"]["gamma"], rel=1e-9)
+        assert other["choice"]["kl"] == pytest.approx(single["choice"]["kl"], rel=1e-9)
+
+
+class Texts(HTMLParser):
+    """The tags and the visible text of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.tags, self.text, self.open = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        if tag not in ("meta", "line", "rect", "polyline"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if self.open and tag == self.open[-1]:
+            self.open.pop()
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+HOSTILE = "<script>alert(1)</script>[red]\x1b[31mx & y"
+
+
+def test_strings_of_a_log_are_shown_as_data(tmp_path, capsys):
+    columns = gaussian_log(n=400)
+    columns["who"] = [HOSTILE, "plain"] * 200
+    path = parquet(tmp_path / "run.parquet", columns)
+    out = tmp_path / "report.html"
+    assert main([path, "--by", "who", "--html", str(out), "--no-color"]) == 0
+    printed = capsys.readouterr().out
+    assert "\x1b" not in printed
+    assert "[red]" in printed
+    page = out.read_text()
+    parser = Texts()
+    parser.feed(page)
+    assert "script" not in parser.tags
+    assert parser.open == []
+    assert any("<script>alert(1)</script>" in text for text in parser.text)
+    assert {"svg", "table", "polyline"} <= set(parser.tags)
+    assert "\x1b" not in page
+
+
+def test_the_text_has_every_part(tmp_path, capsys):
+    path = parquet(tmp_path / "run.parquet", gaussian_log())
+    assert main([path, "--by", "step", "--no-color"]) == 0
+    printed = capsys.readouterr().out
+    for part in ("Verdict", "gamma", "Kish", "perplexity", "Renyi", "By step", "Mean reward"):
+        assert part in printed
+
+
+def test_rows_that_cannot_be_used_are_counted_and_shown(tmp_path, capsys):
+    path = tmp_path / "run.csv"
+    rows = [f"{-1 - 0.01 * k},{-1.5}" for k in range(200)]
+    rows[3], rows[10] = "nan,-1.5", "-1.0,oops"
+    path.write_text("log_pi,log_mu\n" + "\n".join(rows) + "\n")
+    assert main([str(path), "--no-color"]) == 0
+    printed = capsys.readouterr().out
+    assert "2 of 200 rows could not be used" in printed
+    assert re.search(r"run\.csv\s+5\b", printed)
+    assert re.search(r"run\.csv\s+12\b.*oops", printed)
+    assert "198 log-weights" in printed
+
+
+def test_where_nothing_can_be_used_it_says_why(tmp_path, capsys):
+    path = tmp_path / "run.jsonl"
+    path.write_text('{"log_pi": null, "log_mu": 1}\n' * 3)
+    assert main([str(path)]) == 1
+    printed = capsys.readouterr().err
+    assert "none of the 3 rows could be used" in printed
+    assert "run.jsonl:1" in printed
+    zeros = parquet(tmp_path / "zeros.parquet", {"log_w": [-math.inf, -math.inf]})
+    assert main([zeros]) == 1
+    assert "all 2 weights are 0" in capsys.readouterr().err
+
+
+BAD = [
+    (["--rho-min", "1.5"], "rho_min must be in (0, 1)"),
+    (["--gamma-min", "0.9", "--gamma-max", "0.1"], "bounds must satisfy"),
+    (["--kl-max", "-1"], "kl_max must be a positive number"),
+    (["--by", "nothing"], "nothing"),
+    (["--group", "who"], "who"),
+    (["--log-pi", "logp"], "logp"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD)
+def test_what_means_nothing_is_named_before_anything_is_read(tmp_path, capsys, given, message):
+    path = parquet(tmp_path / "run.parquet", gaussian_log(n=40))
+    assert main([path, *given]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_missing_column_lists_those_found(tmp_path, capsys):
+    path = parquet(tmp_path / "run.parquet", {"logpi": [1.0], "log_mu": [1.0]})
+    assert main([path]) == 2
+    printed = capsys.readouterr().err
+    assert "log_pi" in printed
+    assert "logpi" in printed
+    assert main([str(tmp_path / "nowhere.parquet")]) == 2
+    assert "nowhere.parquet" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_found_out_before_the_log_is_read(tmp_path, capsys):
+    path = parquet(tmp_path / "run.parquet", gaussian_log(n=40))
+    assert main([path, "--html", str(tmp_path)]) == 2
+    assert main([path, "--json", str(tmp_path / "no" / "folder.json")]) == 2
+    assert main([path, "--html", "/dev/full"]) == 2
+    assert "not a regular file" in capsys.readouterr().err
+
+
+def test_json_goes_to_a_file_too(tmp_path, capsys):
+    path = parquet(tmp_path / "run.parquet", gaussian_log(n=400))
+    out = tmp_path / "report.json"
+    assert main([path, "--json", str(out)]) == 0
+    assert "Verdict" in capsys.readouterr().out
+    kept = json.loads(out.read_text())
+    assert kept["schema"] == 1
+    assert kept["choice"]["n"] == 400
+
+
+def test_an_interrupted_run_writes_nothing(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    table = pa.table({"log_w": np.zeros(1_000_000)})
+    pq.write_table(table, folder / "0.parquet")
+    for k in range(1, 200):
+        os.link(folder / "0.parquet", folder / f"{k}.parquet")
+    out = tmp_path / "report.json"
+    command = [sys.executable, "-m", "isr_theory.diagnose", str(folder), "--json", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    time.sleep(1.5)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "nothing was written" in errors
+    assert "Traceback" not in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["log"]

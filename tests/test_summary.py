@@ -1,0 +1,235 @@
+"""Summaries: the merge law, and that they answer as the sample itself does."""
+
+from __future__ import annotations
+
+import math
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isr_theory import moments
+from isr_theory.diagnose import strata as strata_module
+from isr_theory.diagnose import summary
+from isr_theory.diagnose.strata import (
+    MISSING,
+    MOST_CELLS,
+    TooManyNamesError,
+    merge_strata,
+    stratify,
+)
+from isr_theory.diagnose.summary import Summary, merge, merge_all, summarise
+from isr_theory.diagnostics import choose
+
+DOUBLE = 2.0**-53
+levels = st.floats(-1e4, 1e4) | st.floats(-30, 30) | st.just(-math.inf) | st.just(0.0)
+batches = st.lists(levels, min_size=1, max_size=60).map(np.array)
+
+
+def parts_of(log_w, cuts):
+    return np.split(log_w, sorted(cut % (len(log_w) + 1) for cut in cuts))
+
+
+def bin_error(found, order):
+    """The relative error of a sum of w^order that a bin of this width allows, as derived there."""
+    half = order * found.bins.width / 2
+    return math.exp(half) * half**3 / 6
+
+
+def assert_same(one, other, log_w):
+    """The same counts and largest weights; the same sums up to the rounding of their terms."""
+    assert (one.n, one.positive) == (other.n, other.positive)
+    np.testing.assert_array_equal(one.top, other.top)
+    if one.bins is None:
+        assert other.bins is None
+        return
+    assert (one.bins.width, one.bins.first) == (other.bins.width, other.bins.first)
+    np.testing.assert_array_equal(one.bins.sums[0, 0], other.bins.sums[0, 0])
+    finite = log_w[np.isfinite(log_w)]
+    # Offsets are rounded as log-weights are, then added, at most twice each: once where they fall,
+    # once where a bin is widened.
+    unit = 4 * len(finite) * DOUBLE * (np.abs(finite).max() + one.bins.width)
+    for power in (1, 2):
+        np.testing.assert_allclose(
+            one.bins.sums[0, power],
+            other.bins.sums[0, power],
+            rtol=0,
+            atol=unit * len(finite) * one.bins.width ** (power - 1),
+        )
+    reach = np.ptp(finite) + unit
+    assert one.mean == pytest.approx(other.mean, rel=0, abs=unit)
+    for power, (a, b) in enumerate(zip(one.powers, other.powers, strict=True), start=2):
+        # A mean that is off by `unit` moves a sum of powers by power * n * reach^(power-1) * unit;
+        # the rounding of the terms themselves is n^2 reach^power eps.
+        slack = (
+            len(finite) * reach ** (power - 1) * (power * unit + 8 * len(finite) * DOUBLE * reach)
+        )
+        assert a == pytest.approx(b, rel=0, abs=4 * slack)
+
+
+@given(batches, st.lists(st.integers(0, 60), max_size=6), st.randoms(use_true_random=False))
+def test_any_partition_in_any_order_is_the_whole(log_w, cuts, random):
+    parts = [summarise(part, keep=5) for part in parts_of(log_w, cuts)]
+    random.shuffle(parts)
+    assert_same(merge_all(parts, keep=5), merge(summarise(log_w, keep=5), Summary(5)), log_w)
+
+
+@given(batches, st.floats(0, 4))
+def test_a_summary_knows_the_moments_of_its_sample(log_w, order):
+    if not np.isfinite(log_w).any():
+        return
+    found, exact = summarise(log_w), moments.sample(log_w)
+    value = found.log_mean(np.array([order]))[0]
+    truth = exact.log_mean(np.array([order]))[0]
+    # Beside the bins' error: levels of 1e4 times the order, rounded.
+    rounding = 16 * DOUBLE * (1 + order * 1e4)
+    assert value == pytest.approx(truth, rel=0, abs=2 * bin_error(found, order) + rounding)
+
+
+def laws():
+    rng = np.random.default_rng(7)
+    n = 40_000
+    return {
+        "normal": 2 * rng.standard_normal(n) - 2,
+        "wide": 40 * rng.standard_normal(n),
+        "Pareto tail": 1.5 * rng.standard_exponential(n),
+        "left": -3 * rng.standard_exponential(n),
+        "zeros": np.where(rng.random(n) < 0.1, -np.inf, 3 * rng.standard_normal(n)),
+        "low outlier": np.append(2 * rng.standard_normal(n), -9e3),
+        "narrow": 1e-4 * rng.standard_normal(n) + 17,
+    }
+
+
+@pytest.mark.parametrize("name", laws())
+def test_a_summary_answers_as_the_sample_does(name):
+    log_w = laws()[name]
+    found = merge_all(summarise(part) for part in np.array_split(log_w, 9))
+    exact = moments.sample(log_w)
+    for rho_min in (0.05, 0.3, 0.9):
+        # Near its root log ESS falls by about twice the target where gamma doubles, so that the
+        # error of gamma is that of the sums over the target, which is at least 0.1 here.
+        error = 4 * bin_error(found, 2 * exact.exact_gamma(rho_min, 1.0)) / 0.1
+        assert found.exact_gamma(rho_min, 1.0) == pytest.approx(
+            exact.exact_gamma(rho_min, 1.0), rel=error + 1e-11
+        )
+    assert found.slope(1.0) == pytest.approx(exact.slope(1.0), rel=1e-4, abs=1e-6)
+    for name in ("mean", "variance", "skewness", "kurtosis"):
+        truth = getattr(exact.central, name)
+        assert getattr(found.central, name) == pytest.approx(truth, rel=1e-9, abs=1e-9)
+    kept = exact.top
+    np.testing.assert_array_equal(found.top[-len(kept) :], kept)
+    assert choose(found).method == choose(exact).method
+
+
+def test_values_beside_the_weights_are_averaged_with_them():
+    rng = np.random.default_rng(3)
+    log_w, reward = 2 * rng.standard_normal(5000), rng.standard_normal(5000)
+    log_w[::50] = -np.inf
+    parts = np.array_split(np.arange(5000), 4)
+    found = merge_all(summarise(log_w[part], (reward[part], reward[part] ** 2)) for part in parts)
+    for order in (0.0, 0.5, 1.0, 2.0):
+        tilt = np.where(np.isfinite(log_w), np.exp(order * np.maximum(log_w, -1e3)), 0)
+        truth = [1.0, tilt @ reward / tilt.sum(), tilt @ reward**2 / tilt.sum()]
+        # Within a bin a weight changes by at most order * width, and is taken to the third power of
+        # it; rewards are of order 1.
+        np.testing.assert_allclose(found.tilted_means(order), truth, atol=1e-6)
+
+
+def test_bins_widen_for_a_range_and_stay_few():
+    far = summarise(np.array([-1e6, 0.0, 1e6]))
+    assert far.bins.sums.shape[-1] <= summary.MOST_BINS
+    assert far.bins.width == 8.0
+    both = merge(summarise(np.array([0.0, 1e-3])), far)
+    assert both.bins.width == 8.0
+    assert both.bins.sums[0, 0].sum() == 5
+    with pytest.raises(ValueError, match="beyond 1e"):
+        summarise(np.array([0.0, 1e80]))
+
+
+def test_a_number_falls_into_the_same_bin_whatever_the_others_are():
+    # Far from the first bin a number just below a border must not be rounded across it.
+    just_below = np.nextafter(0.0, -1.0)
+    alone, among = summarise(np.array([just_below])), summarise(np.array([just_below, 2000.0]))
+    assert alone.bins.first == among.bins.first == -1
+    assert among.bins.sums[0, 0, 0] == 1
+
+
+def test_of_nothing_and_of_zeros_alone():
+    assert merge(Summary(), Summary()).n == 0
+    zeros = summarise(np.full(3, -np.inf))
+    assert (zeros.n, zeros.positive, zeros.bins) == (3, 0, None)
+    with pytest.raises(ValueError, match="nothing to sum"):
+        zeros.slope(1.0)
+    assert merge(zeros, summarise(np.array([1.0]))).positive == 1
+
+
+def test_the_floor_leaves_out_only_what_is_not_among_the_largest():
+    rng = np.random.default_rng(0)
+    one, other = rng.standard_normal(100), rng.standard_normal(100)
+    first = summarise(one, keep=20)
+    spared = merge(first, summarise(other, keep=20, floor=first.top[0]))
+    np.testing.assert_array_equal(spared.top, np.sort(np.concatenate([one, other]))[-20:])
+
+
+def test_a_summary_can_be_sent_to_another_process():
+    found = summarise(np.arange(10.0))
+    found.log_mean(np.array([1.0]))
+    again = pickle.loads(pickle.dumps(found))
+    assert again.log_mean(np.array([0.5])) == found.log_mean(np.array([0.5]))
+
+
+numbers = st.lists(st.floats(-1e3, 1e3) | st.integers(0, 40).map(float), min_size=1, max_size=80)
+
+
+@given(numbers, st.lists(st.integers(0, 80), max_size=4), st.randoms(use_true_random=False))
+def test_even_strata_are_the_same_by_any_way(steps, cuts, random):
+    column = np.array(steps)
+    log_w = np.linspace(-3, 3, len(column))
+    pieces = [p for p in parts_of(np.arange(len(column)), cuts) if len(p)]
+    random.shuffle(pieces)
+    found = [stratify(log_w[p], column[p], octaves=False) for p in pieces]
+    merged = found[0]
+    for other in found[1:]:
+        merged = merge_strata(merged, other)
+    whole = stratify(log_w, column, octaves=False)
+    assert merged.width == whole.width
+    counts = [(label, cell.n) for label, cell in whole.labelled()]
+    assert [(label, cell.n) for label, cell in merged.labelled()] == counts
+    assert len(counts) <= MOST_CELLS
+    assert sum(n for _, n in counts) == len(column)
+
+
+def test_lengths_fall_into_octaves():
+    length = np.array([1.0, 2, 3, 4, 7, 8, 1000])
+    found = stratify(np.zeros(7), length, octaves=True)
+    labels = [(label, cell.n) for label, cell in found.labelled()]
+    assert labels == [
+        ("1 to 2", 1),
+        ("2 to 4", 2),
+        ("4 to 8", 2),
+        ("8 to 16", 1),
+        ("512 to 1024", 1),
+    ]
+
+
+def test_what_is_missing_is_a_stratum_of_its_own():
+    found = stratify(np.zeros(3), np.array([1.0, np.nan, 2.0]), octaves=False)
+    assert [label for label, _ in found.labelled()] == ["1", "2", MISSING]
+
+
+def test_names_are_kept_apart_and_too_many_are_an_error():
+    names = np.array(["b", "a", "b"], dtype=object)
+    found = stratify(np.zeros(3), names, octaves=False)
+    assert [(label, cell.n) for label, cell in found.labelled()] == [("a", 1), ("b", 2)]
+    many = np.array([f"p{k}" for k in range(strata_module.MOST_NAMES + 1)], dtype=object)
+    with pytest.raises(TooManyNamesError, match="different names"):
+        stratify(np.zeros(len(many)), many, octaves=False)
+
+
+def test_a_column_is_of_one_kind():
+    one = stratify(np.zeros(1), np.array([1.0]), octaves=False)
+    other = stratify(np.zeros(1), np.array(["x"], dtype=object), octaves=False)
+    with pytest.raises(ValueError, match="even in one file and name in another"):
+        merge_strata(one, other)
