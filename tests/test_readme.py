@@ -13,8 +13,11 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.S)
+GUIDE = (ROOT / "docs" / "choosing-gamma.md").read_text(encoding="utf-8")
+
+
+def blocks(language, page=README):
+    return re.findall(rf"```{language}\n(.*?)```", page, re.S)
 
 
 def commands():
@@ -41,6 +44,14 @@ def test_code_runs_and_says_what_it_promises(block, capsys):
     out = capsys.readouterr().out
     assert "gamma 0.5100 keeps ESS/n at 0.8000" in out
     assert "the paper's closed form says 0.4920" in out
+
+
+def test_the_guides_code_runs_from_top_to_bottom(capsys):
+    names = {}
+    for block in blocks("python", GUIDE):
+        exec(compile(block, "choosing-gamma.md", "exec"), names)
+    assert "set by the rule" in capsys.readouterr().out
+    assert len(names["gammas"]) == 8
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")))
