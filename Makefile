@@ -1,9 +1,9 @@
-# make env, verify, test, lint, verdicts, nightly, mutants, bench, clean: the environment comes first.
+# make env, verify, test, lint, verdicts, nightly, mutants, peers, bench, clean: the environment first.
 VENV := .venv
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: env verify test lint verdicts nightly mutants bench clean
+.PHONY: env verify test lint verdicts nightly mutants peers bench clean
 
 env: $(VENV)/.current
 
@@ -35,9 +35,20 @@ mutants: env
 	$(RUN) -m pip install --quiet -c constraints.txt -e ".[mutants]"
 	$(RUN) scripts/mutants.py
 
+# Each peer in an environment of its own under .peers, then the files of theirs that tests compare.
+peers: env
+	$(RUN) -m benchmarks.peers
+	.peers/arviz/bin/python benchmarks/golden_psis.py
+
+# What docs/benchmarks.md shows, measured anew and side by side: about half an hour, 1 GB of disk.
 bench: env
 	$(RUN) benchmarks/cold_start.py
 	$(RUN) benchmarks/hazards.py
+	$(RUN) -m benchmarks.side_by_side
+	$(RUN) -m benchmarks.diagnose
+	$(RUN) -m benchmarks.coverage
+	$(RUN) -m benchmarks.open_bandit
+	$(RUN) -m benchmarks.page
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
