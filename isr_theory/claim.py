@@ -282,7 +282,8 @@ class Claim:
 
     `amends` names refuted statements that this one corrects; `sharpens` names statements of the
     paper that it makes exact, extends or explains; `source` cites where a statement that is not
-    the paper's comes from, or says that it is new here.
+    the paper's comes from, or says that it is new here. `predicted` is what the theory said of a
+    prediction before it was run, and is never changed; `expect` is then what came of it.
     """
 
     id: str
@@ -308,6 +309,7 @@ class Claim:
     numbers: tuple[tuple[str, Callable[[], str]], ...] = ()
     single_route: str = ""
     open_reason: str = ""
+    predicted: Verdict | None = None
 
     @property
     def routes(self) -> tuple[Route, ...]:

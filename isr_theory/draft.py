@@ -65,6 +65,7 @@ class Draft:
         reading: str = "",
         single_route: str = "",
         open_reason: str = "",
+        predicted: Verdict | None = None,
     ) -> None:
         self._fields: dict[str, Any] = {
             key: value for key, value in locals().items() if key != "self"
@@ -99,6 +100,10 @@ class Draft:
     def neural(self, scope: Scope) -> Callable[[F], F]:
         """Add a check by automatic differentiation. It receives the subject."""
         return self._add(Route.NEURAL, scope)
+
+    def recorded(self, scope: Scope) -> Callable[[F], F]:
+        """Add a check of committed results. It receives the subject, the summary of a run."""
+        return self._add(Route.RECORDED, scope)
 
     def sampled(self, scope: Scope, *, resolution: float, looks: int = 1) -> Callable[[F], F]:
         """Add a Monte Carlo check. It receives the subject and a `Trial`.

@@ -29,7 +29,7 @@ from isr_theory.claim import (
     Verdict,
 )
 from isr_theory.combine import combine
-from isr_theory.engines import certified, montecarlo, neural
+from isr_theory.engines import certified, montecarlo, neural, recorded
 
 SEED = 20260109
 """The default root seed. Any other gives other samples and must give the same verdicts."""
@@ -96,7 +96,8 @@ class Result:
         """Whether it falls short only because checks were skipped."""
         weaker = self.verdict in WEAKER.get(self.expect, set())
         unkilled = any(not _decisive(kill) for kill in self.wrong)
-        return self.skipped and (weaker or (unkilled and self.verdict is self.expect))
+        stands = self.verdict is self.expect and self.expect in STANDS
+        return self.skipped and (weaker or (unkilled and stands))
 
     @property
     def survivors(self) -> tuple[str, ...]:
@@ -136,8 +137,10 @@ def _decisive(kill: Kill) -> bool:
     return any(route is not Route.SAMPLED for route in kill.killed_by)
 
 
-def _not_run(check: Check, options: Options) -> str:
+def _not_run(check: Check, subject: object, options: Options) -> str:
     """Return why a check does not run, or nothing."""
+    if isinstance(subject, recorded.Missing):
+        return f"no results are recorded for {subject.name}"
     if check.route not in options.routes:
         return "not asked for"
     if check.route is Route.NEURAL and not neural.available():
@@ -166,7 +169,7 @@ class Judge:
 
     def answer(self, check: Check, subject: object) -> Answer:
         """Run one check on a subject."""
-        reason = _not_run(check, self.options)
+        reason = _not_run(check, subject, self.options)
         if reason:
             return Answer(Outcome.SKIPPED, Strength.EMPIRICAL, detail=reason)
         more = (self._trial(check),) if check.route is Route.SAMPLED else ()

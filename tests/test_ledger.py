@@ -8,7 +8,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from isr_theory.claim import PrintedProof, Route, Verdict
+from isr_theory.claim import Kind, PrintedProof, Route, Verdict
 from isr_theory.claims import ledger, listed_ids
 from isr_theory.engines.montecarlo import ALPHA
 from isr_theory.report.markdown import LABELLED
@@ -86,12 +86,30 @@ def test_what_goes_past_the_paper_says_where_it_comes_from(claim):
     assert claim.printed_proof is PrintedProof.NONE
 
 
-@each()
+@each(lambda claim: claim.kind is Kind.PREDICTION)
+def test_a_prediction_is_judged_by_recorded_results_alone(claim):
+    assert claim.predicted in (*STANDS, Verdict.REFUTED)
+    assert claim.routes == (Route.RECORDED,)
+    assert claim.section == "experiments"
+    assert claim.uses
+    # No recorded run proves anything.
+    assert claim.expect in (Verdict.SUPPORTED, Verdict.REFUTED, Verdict.OPEN)
+    # What would have been recorded had nothing been there to see.
+    assert claim.wrong or claim.right
+
+
+@each(lambda claim: claim.kind is not Kind.PREDICTION)
+def test_only_predictions_read_recorded_results(claim):
+    assert claim.predicted is None
+    assert Route.RECORDED not in claim.routes
+
+
+@each(lambda claim: claim.kind is not Kind.PREDICTION)
 def test_two_routes_or_a_reason(claim):
     assert len(claim.routes) >= 2 or claim.single_route or claim.open_reason
 
 
-@each(lambda claim: claim.expect is Verdict.REFUTED)
+@each(lambda claim: claim.expect is Verdict.REFUTED and claim.predicted is None)
 def test_what_is_refuted_is_amended_by_something_verified(claim):
     amendments = [other for other in CLAIMS if claim.id in other.amends]
     assert any(other.expect is Verdict.VERIFIED for other in amendments)
@@ -155,5 +173,6 @@ def test_all_sampled_checks_together_alarm_falsely_at_most_once_in_a_million():
 
 def test_most_of_what_is_open_is_settled():
     verdicts = Counter(claim.expect for claim in CLAIMS)
-    assert [claim.id for claim in CLAIMS if claim.expect is Verdict.OPEN] == ["TAB11.1.2"]
+    stated = [claim for claim in CLAIMS if claim.predicted is None]
+    assert [claim.id for claim in stated if claim.expect is Verdict.OPEN] == ["TAB11.1.2"]
     assert verdicts[Verdict.VERIFIED] > verdicts[Verdict.REFUTED] > 0

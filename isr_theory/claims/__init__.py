@@ -1,8 +1,9 @@
 """The ledger: one module per section of the paper, each ending in a tuple `CLAIMS`.
 
-A module belongs to the ledger by its name, `sNN_...` for a section of the paper and `xNN_...` for
-what goes past it; adding a claim touches one file here and one line of `ids.txt`, the committed
-list of all ids, against which a test holds the ledger both ways.
+A module belongs to the ledger by its name, `sNN_...` for a section of the paper, `xNN_...` for what
+goes past it and `yNN_...` for predictions about training; adding a claim touches one file here and
+one line of `ids.txt`, the committed list of all ids, against which a test holds the ledger both
+ways.
 """
 
 from __future__ import annotations

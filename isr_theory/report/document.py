@@ -37,6 +37,7 @@ def _row(claim: Claim, result: Result) -> Document:
         "reading": claim.reading,
         "verdict": result.verdict.value,
         "expect": claim.expect.value,
+        "predicted": claim.predicted.value if claim.predicted else None,
         "printed_proof": claim.printed_proof.value,
         "amends": list(claim.amends),
         "assumes": [assumption.key for assumption in claim.assumes],

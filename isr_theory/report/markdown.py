@@ -13,9 +13,8 @@ import re
 from isr_theory.claims import listed_ids
 from isr_theory.report.document import Document
 
-MARKED = re.compile(
-    r"(<!-- verdicts: (labelled|paper|beyond|summary) -->\n)(.*?)(<!-- verdicts: end -->)", re.S
-)
+TABLES = "labelled|paper|beyond|predictions|summary"
+MARKED = re.compile(rf"(<!-- verdicts: ({TABLES}) -->\n)(.*?)(<!-- verdicts: end -->)", re.S)
 # Theorem, definition, corollary, proposition, assumption or algorithm: what the paper numbers.
 LABELLED = re.compile(r"^[TDCPA]\d+\.\d+(\.|$)")
 
@@ -38,12 +37,17 @@ def _table(which: str, full: Document) -> str:
     if which == "beyond":
         head: Row = ("id", "statement", "verdict", "of the paper", "source", "finding")
         cells = [_beyond(row) for row in rows if row["section"] == "beyond"]
+    elif which == "predictions":
+        head = ("id", "prediction", "predicted", "what came of it", "finding")
+        cells = [_predicted(row) for row in rows if row["predicted"]]
     else:
         head = ("id", "statement", "verdict", "printed proof", "finding")
         cells = [
             _printed(row)
             for row in rows
-            if row["section"] != "beyond" and (which == "paper" or LABELLED.match(row["id"]))
+            if row["section"] != "beyond"
+            and not row["predicted"]
+            and (which == "paper" or LABELLED.match(row["id"]))
         ]
     lines = [_row(head), "|" + "---|" * len(head), *map(_row, cells)]
     return "\n".join(lines) + "\n"
@@ -55,6 +59,10 @@ def _row(cells: Row) -> str:
 
 def _printed(row: Document) -> Row:
     return row["id"], row["title"]["en"], row["verdict"], row["printed_proof"], row["finding"]["en"]
+
+
+def _predicted(row: Document) -> Row:
+    return row["id"], row["title"]["en"], row["predicted"], row["verdict"], row["finding"]["en"]
 
 
 def _beyond(row: Document) -> Row:

@@ -123,6 +123,7 @@ def explain(console: Console, claim: Claim, result: Result, ledger: Sequence[Cla
         row("  without it", without.get(assumption.key, ""))
     row("uses", ", ".join(claim.uses))
     row("rests on", ", ".join(resting_on_refuted(ledger).get(claim.id, ())), "magenta")
+    row("predicted", claim.predicted.value if claim.predicted else "")
     row("verdict", result.verdict.value, STYLES[result.verdict])
     row("finding", claim.finding.en)
     row("", claim.finding.zh)
@@ -181,7 +182,7 @@ def print_graph(console: Console, ledger: Sequence[Claim], path: Path) -> None:
 
 def print_kills(console: Console, results: Sequence[Result]) -> None:
     """Print the kill matrix: which route fails on which wrong variant."""
-    asked = [route for route in Route if route is not Route.RECORDED]
+    asked = [r for r in Route if any(f.route is r for result in results for f in result.findings)]
     table = Table(box=None, pad_edge=False)
     table.add_column("claim", no_wrap=True)
     table.add_column("wrong variant", overflow="fold")

@@ -1,0 +1,127 @@
+"""The command that a folder of experiments gets: `command.main("experiments.bandit")`.
+
+Every module of the folder that has an EXPERIMENT is one; its module's name is its name.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import importlib
+import os
+import pkgutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from experiments import runs
+
+OK, USAGE, STOPPED = 0, 2, 130
+
+
+def experiments_of(package: str) -> dict[str, str]:
+    """Return the name and the module of every experiment of a package."""
+    path = importlib.import_module(package).__path__
+    names = sorted(info.name for info in pkgutil.iter_modules(path))
+    modules = {name: f"{package}.{name}" for name in names if not name.startswith("_")}
+    return {
+        name: m for name, m in modules.items() if hasattr(importlib.import_module(m), "EXPERIMENT")
+    }
+
+
+def main(package: str, arguments: Sequence[str] | None = None) -> int:
+    """Run the experiments that are named, all if none is."""
+    known = experiments_of(package)
+    parsed = _parser(package, known).parse_args(arguments)
+    out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True)
+    if parsed.list:
+        for name, module in known.items():
+            out.print(f"{name:<16} {importlib.import_module(module).EXPERIMENT.title}")
+        return OK
+    unknown = [name for name in parsed.names if name not in known]
+    if unknown:
+        err.print(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}", style="red")
+        return USAGE
+    try:
+        for name in parsed.names or known:
+            _run(known[name], parsed, out, err)
+    except runs.OtherSettings as error:
+        err.print(str(error), style="red", markup=False)
+        return USAGE
+    except KeyboardInterrupt:
+        err.print("stopped; the cells that had finished are kept: the same command goes on")
+        return STOPPED
+    return OK
+
+
+def _parser(package: str, known: dict[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {package}", description=f"Run experiments: {', '.join(known)}."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all if none is named")
+    parser.add_argument("--list", action="store_true", help="say what there is, and stop")
+    parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds of each setting")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--jobs", type=_positive, default=cores, help=f"processes ({cores})")
+    parser.add_argument("--smoke", action="store_true", help="the smallest size, for a look")
+    parser.add_argument("--fresh", action="store_true", help="forget what is kept, begin anew")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"results ({runs.HERE}); --smoke needs it"
+    )
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
+    return value
+
+
+def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) -> None:
+    """Run what is missing of one experiment, and write its results."""
+    experiment: runs.Experiment = importlib.import_module(module).EXPERIMENT
+    settings = experiment.smoke if parsed.smoke else experiment.settings
+    if parsed.seeds is not None and hasattr(settings, "seeds"):
+        settings = dataclasses.replace(settings, seeds=parsed.seeds)
+    usual = parsed.out is None
+    if usual and settings != experiment.settings:
+        raise runs.OtherSettings(
+            f"{experiment.name}: other settings than those of the committed results need --out DIR"
+        )
+    store = runs.Store(experiment, settings, runs.HERE if usual else parsed.out)
+    if parsed.fresh:
+        store.forget()
+    found, cells = runs.missing(store)
+    total = len(found) + len(cells)
+    with _progress(err) as progress:
+        task = progress.add_task(experiment.name, total=total, completed=len(found))
+        for key, result in runs.run_cells(store, cells, module=module, jobs=parsed.jobs):
+            found[key] = result
+            progress.advance(task)
+            if not err.is_terminal:
+                err.print(f"{experiment.name}: {len(found)} of {total}")
+    document = store.finish(found)
+    where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
+    out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(where)}", markup=False)
+
+
+def _progress(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

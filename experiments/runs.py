@@ -1,0 +1,251 @@
+"""An experiment as a list of cells, run in any order, kept one by one, and summed up at the end.
+
+A cell is one setting with all its seeds: the least that is lost when a run is killed. Finished
+cells stand as lines in `NAME.cells.jsonl`; a last line that was cut short is left out. When all are
+there the run writes `NAME.json`, whole or not at all, with settings, versions and the summary, and
+the summary alone to where the ledger reads it. The next call goes on where the last one stopped; a
+file that other settings made is refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib
+import importlib.metadata
+import json
+import math
+import multiprocessing
+import os
+import platform
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from isr_theory import files
+
+Json = dict[str, Any]
+HERE = Path(__file__).parent / "results"
+LEDGER = Path(__file__).parent.parent / "isr_theory" / "results"
+PACKAGES = ("isr-theory", "numpy", "scipy", "torch")
+
+
+class OtherSettings(Exception):
+    """A results file is there that other settings made."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One setting: a key that names it in the results, and what `run` is called with."""
+
+    key: str
+    arguments: Json
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is run: `cells(settings)` lists the cells, `run(settings, **arguments)` does one.
+
+    `settings` is a frozen dataclass of plain values with the defaults of the committed results,
+    `smoke` the same at the smallest size that still runs every line. `run` returns plain data and
+    takes at most 20 s, with all seeds of its setting in one tensor. `summarise(settings, found)`
+    makes of all cells, by key, what figures and predictions read. `data()` names the real data a
+    run reads, with a digest.
+    """
+
+    name: str
+    title: str
+    settings: Any
+    smoke: Any
+    cells: Callable[[Any], Sequence[Cell]]
+    run: Callable[..., Json]
+    summarise: Callable[[Any, Mapping[str, Json]], Json]
+    data: Callable[[], Json] = dict
+
+
+@dataclass(frozen=True)
+class Store:
+    """Where one experiment's results with one settings are kept."""
+
+    experiment: Experiment
+    settings: Any
+    folder: Path = HERE
+
+    @property
+    def whole(self) -> Path:
+        """The file of a finished run."""
+        return self.folder / f"{self.experiment.name}.json"
+
+    @property
+    def parts(self) -> Path:
+        """The cells of a run that has not finished."""
+        return self.folder / f"{self.experiment.name}.cells.jsonl"
+
+    def head(self) -> Json:
+        """Return what must be equal for results to belong together."""
+        settings = json.loads(json.dumps(dataclasses.asdict(self.settings)))
+        return {"experiment": self.experiment.name, "settings": settings}
+
+    def found(self) -> dict[str, Json]:
+        """Return the cells that are kept; raise OtherSettings where a file is of other settings."""
+        if self.whole.exists():
+            document = json.loads(self.whole.read_text(encoding="utf-8"))
+            self._must_match(document, self.whole)
+            cells: dict[str, Json] = document["cells"]
+            return cells
+        if not self.parts.exists():
+            return {}
+        head, *lines = _whole_lines(self.parts) or [self.head()]
+        self._must_match(head, self.parts)
+        return {line["key"]: line["result"] for line in lines}
+
+    def _must_match(self, document: Json, path: Path) -> None:
+        mine, theirs = self.head()["settings"], document.get("settings", {})
+        differ = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
+        if document.get("experiment") != self.experiment.name:
+            raise OtherSettings(f"{path} is of {document.get('experiment')!r}, not of this run")
+        if differ:
+            name = differ[0]
+            raise OtherSettings(
+                f"{path} is of other settings ({name} is {theirs.get(name)!r} there and"
+                f" {mine.get(name)!r} here): give another --out, or --fresh to begin anew"
+            )
+
+    def keep(self, key: str, result: Json) -> None:
+        """Append one finished cell; what was there before stays."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lines = [] if self.parts.exists() and _whole_lines(self.parts) else [self.head()]
+        lines.append({"key": key, "result": result})
+        _cut_torn_line(self.parts)
+        with self.parts.open("a", encoding="utf-8") as file:
+            file.write("".join(json.dumps(line) + "\n" for line in lines))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def forget(self) -> None:
+        """Remove what is kept of this experiment in this folder."""
+        self.whole.unlink(missing_ok=True)
+        self.parts.unlink(missing_ok=True)
+
+    def finish(self, cells: Mapping[str, Json]) -> Json:
+        """Write the whole run, cells in their order, and return it."""
+        order = [cell.key for cell in self.experiment.cells(self.settings)]
+        kept = {key: cells[key] for key in order}
+        document = {
+            **self.head(),
+            "title": self.experiment.title,
+            "versions": versions(),
+            "data": self.experiment.data(),
+            "summary": rounded(self.experiment.summarise(self.settings, kept)),
+            "cells": kept,
+        }
+        files.write(self.whole, json.dumps(document, indent=1) + "\n")
+        self.parts.unlink(missing_ok=True)
+        return document
+
+
+def publish(document: Json, folder: Path = LEDGER) -> Path:
+    """Write the part of a run that the ledger reads: settings, versions, data and summary."""
+    path = folder / f"{document['experiment']}.json"
+    short = {key: value for key, value in document.items() if key != "cells"}
+    cells = json.dumps(document["cells"], sort_keys=True).encode()
+    short["cells_sha256"] = hashlib.sha256(cells).hexdigest()
+    files.write(path, json.dumps(short, indent=1) + "\n")
+    return path
+
+
+def rounded(value: Any, digits: int = 6) -> Any:
+    """Return plain data with its floats cut to so many digits; no NaN and no infinity in it.
+
+    Raises ValueError where there is one: JSON has none, and a summary must not hide a failure.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): rounded(item, digits) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [rounded(item, digits) for item in value]
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"a summary holds {value}: finite numbers are allowed, or null")
+        return float(f"{value:.{digits}g}")
+    return value
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def missing(store: Store) -> tuple[dict[str, Json], list[Cell]]:
+    """Return the cells that are kept, and those that are still to run."""
+    found = store.found()
+    cells = store.experiment.cells(store.settings)
+    keys = [cell.key for cell in cells]
+    if len(set(keys)) != len(keys):
+        raise ValueError(f"{store.experiment.name} has two cells of one key")
+    return found, [cell for cell in cells if cell.key not in found]
+
+
+def run_cells(
+    store: Store, cells: Sequence[Cell], *, module: str, jobs: int = 1
+) -> Iterator[tuple[str, Json]]:
+    """Run cells and keep each as it is ready; yield its key and result.
+
+    `module` holds the experiment as EXPERIMENT, so that another process can find it.
+    """
+    if jobs <= 1 or len(cells) <= 1:
+        for cell in cells:
+            result = _run(module, store.settings, cell)
+            store.keep(cell.key, result)
+            yield cell.key, result
+        return
+    pool = ProcessPoolExecutor(
+        min(jobs, len(cells)), multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c
+    )
+    try:
+        pending = {pool.submit(_run, module, store.settings, cell): cell for cell in cells}
+        for done in as_completed(pending):
+            result = done.result()
+            store.keep(pending[done].key, result)
+            yield pending[done].key, result
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _leave_ctrl_c() -> None:
+    # Ctrl-C reaches the whole process group; the parent alone answers it, once.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run(module: str, settings: Any, cell: Cell) -> Json:
+    import torch
+
+    # Cells run side by side, one core each, and one thread makes sums the same every time.
+    torch.set_num_threads(1)
+    experiment: Experiment = importlib.import_module(module).EXPERIMENT
+    result: Json = json.loads(json.dumps(experiment.run(settings, **cell.arguments)))
+    return result
+
+
+def _whole_lines(path: Path) -> list[Json]:
+    """Return the lines that end in a line break: a process may die while it writes the last."""
+    text = path.read_text(encoding="utf-8")
+    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove what a killed process left behind the last line break."""
+    if path.exists():
+        content = path.read_bytes()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            with path.open("r+b") as file:
+                file.truncate(whole)

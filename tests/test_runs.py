@@ -1,0 +1,177 @@
+"""Runs of experiments: kept cell by cell, resumed, refused where settings differ, written whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiments import command, runs
+from experiments.runs import Cell, Experiment, OtherSettings, Store
+
+ROOT = Path(__file__).parent.parent
+ALL = command.experiments_of("experiments.bandit")
+
+
+@dataclass(frozen=True)
+class Settings:
+    count: int = 4
+    scale: float = 2.0
+
+
+def cells(settings):
+    return [Cell(f"cell {i}", {"i": i}) for i in range(settings.count)]
+
+
+def run(settings, i):
+    return {"value": settings.scale * i}
+
+
+def summarise(settings, found):
+    return {"total": sum(cell["value"] for cell in found.values())}
+
+
+EXPERIMENT = Experiment("sample", "a sample", Settings(), Settings(2), cells, run, summarise)
+
+
+def complete(store):
+    found, missing = runs.missing(store)
+    found |= dict(runs.run_cells(store, missing, module=__name__))
+    return store.finish(found)
+
+
+def test_a_run_goes_on_where_it_stopped(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    going = runs.run_cells(store, cells(Settings()), module=__name__)
+    next(going), next(going)
+    going.close()
+    found, missing = runs.missing(store)
+    assert list(found) == ["cell 0", "cell 1"]
+    assert [cell.key for cell in missing] == ["cell 2", "cell 3"]
+    document = complete(store)
+    assert document["summary"] == {"total": 12.0}
+    assert json.loads(store.whole.read_text()) == document
+    assert not store.parts.exists()
+    # A finished run has nothing left to do, and the same is written again.
+    assert runs.missing(store)[1] == []
+    assert complete(store) == document
+
+
+def test_a_line_that_was_cut_short_is_run_again(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    store.keep("cell 0", {"value": 0.0})
+    with store.parts.open("a") as file:
+        file.write('{"key": "cell 1", "resu')
+    assert list(runs.missing(store)[0]) == ["cell 0"]
+    assert complete(store)["summary"] == {"total": 12.0}
+
+
+def test_a_head_that_was_cut_short_is_begun_anew(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    store.parts.write_text('{"experiment": "sam')
+    assert runs.missing(store)[0] == {}
+    assert complete(store)["summary"] == {"total": 12.0}
+
+
+@pytest.mark.parametrize("finished", [False, True])
+def test_results_of_other_settings_are_refused_by_name(tmp_path, finished):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    if finished:
+        complete(store)
+    else:
+        store.keep("cell 0", {"value": 0.0})
+    other = Store(EXPERIMENT, Settings(scale=3.0), tmp_path)
+    with pytest.raises(OtherSettings, match=r"sample\..*scale is 2\.0 there and 3\.0 here"):
+        runs.missing(other)
+    other.forget()
+    assert complete(other)["summary"] == {"total": 18.0}
+
+
+def test_a_summary_has_no_nan_and_its_floats_are_cut():
+    assert runs.rounded({"a": [1 / 3, (2,)], "b": None}) == {"a": [0.333333, [2]], "b": None}
+    with pytest.raises(ValueError, match="nan"):
+        runs.rounded({"a": float("nan")})
+
+
+def test_two_cells_of_one_key_are_an_error(tmp_path):
+    twice = Experiment(
+        "twice",
+        "",
+        Settings(),
+        Settings(),
+        lambda s: [Cell("a", {}), Cell("a", {})],
+        run,
+        summarise,
+    )
+    with pytest.raises(ValueError, match="two cells of one key"):
+        runs.missing(Store(twice, Settings(), tmp_path))
+
+
+def test_what_the_ledger_reads_has_no_cells_but_their_digest(tmp_path):
+    document = complete(Store(EXPERIMENT, Settings(), tmp_path))
+    path = runs.publish(document, tmp_path)
+    short = json.loads(path.read_text())
+    assert "cells" not in short
+    assert re.fullmatch("[0-9a-f]{64}", short["cells_sha256"])
+    assert short["settings"] == {"count": 4, "scale": 2.0}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_experiment_runs_at_its_smallest(name, tmp_path, capsys):
+    arguments = [name, "--smoke", "--jobs", "1", "--out", str(tmp_path)]
+    assert command.main("experiments.bandit", arguments) == 0
+    document = json.loads((tmp_path / f"{name}.json").read_text())
+    assert document["summary"]
+    assert document["versions"]["torch"]
+    assert str(tmp_path / f"{name}.json") in capsys.readouterr().out
+    # Again: nothing is run, the same is written.
+    before = (tmp_path / f"{name}.json").read_text()
+    assert command.main("experiments.bandit", arguments) == 0
+    assert (tmp_path / f"{name}.json").read_text() == before
+
+
+def test_unknown_names_and_unusual_settings_are_refused(capsys):
+    assert command.main("experiments.bandit", ["nothing"]) == 2
+    assert "known are" in capsys.readouterr().err
+    assert command.main("experiments.bandit", ["fixed_point", "--seeds", "2"]) == 2
+    assert "--out" in capsys.readouterr().err
+
+
+def started(tmp_path, *more):
+    words = [sys.executable, "-m", "experiments.bandit", "fixed_point", "--out", str(tmp_path)]
+    process = subprocess.Popen(
+        [*words, "--jobs", "1", *more], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    )
+    parts = tmp_path / "fixed_point.cells.jsonl"
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and process.poll() is None:
+        if parts.exists() and parts.read_text().count("\n") >= 3:
+            return process, parts
+        time.sleep(0.02)
+    raise AssertionError(f"no cell was kept; the process says {process.poll()}")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_loses_at_most_the_cell_in_hand(how, tmp_path):
+    process, parts = started(tmp_path, "--seeds", "2")
+    os.kill(process.pid, how)
+    error = process.communicate(timeout=60)[1]
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "goes on" in error
+    kept = parts.read_text()
+    lines = kept[: kept.rfind("\n") + 1].splitlines()
+    assert len(lines) >= 3
+    arguments = ["fixed_point", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)]
+    assert command.main("experiments.bandit", arguments) == 0
+    resumed = json.loads((tmp_path / "fixed_point.json").read_text())
+    assert list(resumed["cells"])[:2] == [json.loads(line)["key"] for line in lines[1:3]]
+    assert resumed["cells"][json.loads(lines[1])["key"]] == json.loads(lines[1])["result"]
