@@ -531,7 +531,13 @@ def test_p3o_adds_its_penalty():
     assert float(penalty.detach().mean()) == pytest.approx((1 - ess) * (chi2 - kl), rel=1e-12)
     slope = gradient(penalty.sum(), view)
     torch.testing.assert_close(slope, (1 - ess) * (1 - 1 / w[rows]), rtol=1e-12, atol=1e-15)
-    assert [e.key for e in ENTRIES if e.penalty is not None] == ["p3o"]
+    assert [e.key for e in ENTRIES if e.added(view, e.parameters) is not None] == ["p3o"]
+    tokens = token_view(math.nan)
+    slope = gradient(entry.added(tokens, {}).sum(), tokens)
+    w = tokens.log_w.detach().exp()[tokens.mask]
+    lost = 1 - float(w.sum() ** 2 / (w**2).sum() / 6)
+    torch.testing.assert_close(slope[tokens.mask], lost * (1 - 1 / w), rtol=1e-12, atol=1e-15)
+    assert (slope[~tokens.mask] == 0).all()
     same = view_of([0.2, 0.2, 0.2])
     assert (entry.penalty(same, entry.parameters).abs() <= 1e-15).all()
 

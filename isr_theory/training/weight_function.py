@@ -87,7 +87,8 @@ class WeightFunction:
 
     `weight(view, parameters)` is the gradient weight on r grad log pi. What is differentiated in
     log pi, by rows or tokens, before the reward, is `surrogate(view, parameters)`; None where that
-    is the detached weight times log pi.
+    is the detached weight times log pi. Both take a view whose masked tokens are `cleaned`, as
+    the methods below see to.
 
     The coordinates of the atlas, for r >= 0 (`negative` has those for r < 0 where they differ):
     `exponent(log_w, parameters)` is d log f / d log w with mu, r and every statistic of the batch
@@ -137,6 +138,13 @@ class WeightFunction:
             value = self.surrogate(clean, parameters)
         else:
             value = self.weight(clean, parameters).detach() * clean.log_pi
+        return value if view.mask is None else torch.where(view.mask != 0, value, 0.0)
+
+    def added(self, view: View, parameters: Parameters) -> Tensor | None:
+        """Return the penalty, by rows or tokens, 0 at tokens that do not count; None without."""
+        if self.penalty is None:
+            return None
+        value = self.penalty(view.cleaned(), parameters)
         return value if view.mask is None else torch.where(view.mask != 0, value, 0.0)
 
     def rewarded(self, view: View, parameters: Parameters) -> Tensor:
