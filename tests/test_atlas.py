@@ -148,6 +148,8 @@ def test_every_row_of_the_zoo_is_there():
         assert entry.formula
         assert entry.source
         assert entry.title
+        # Where only an abstract could be read, the entry says so.
+        assert ("(abstract)" in entry.source) == entry.note.startswith("Unconfirmed")
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -60,7 +60,8 @@ ENTRIES = (
         weight=lambda v, p: torch.ones_like(v.log_w),
         exponent=constant(0.0),
         bound=lambda p: 1.0,
-        note="The weight is SFT's: what differs is the baseline. V has no default in the source.",
+        note="Unconfirmed past the abstract. The weight is SFT's: what differs is the baseline, "
+        "and 0 is this table's V.",
         advantage=lambda v, p: v.reward - p["V"],
     ),
 )

@@ -93,8 +93,8 @@ ENTRIES = (
         weight=lambda v, p: exp(v.log_pi - p["a"] * v.log_mu),
         exponent=constant(1.0),
         bound=lambda p: math.inf if p["a"] else 1.0,
-        note="Smooths mu alone: a = 1 is w, a = 0 is pi, and neither is a power of w. a has no "
-        "default here.",
+        note="Unconfirmed past the abstract; 1/2 is this table's a. Smooths mu alone: a = 1 is w, "
+        "a = 0 is pi, and between them f is no power of w.",
         needs=("mu",),
     ),
 )

@@ -103,8 +103,8 @@ ENTRIES = (
         weight=lambda v, p: exp(log_power_mean(v.log_w, p["s"], p["l"])),
         exponent=_power_mean_exponent,
         bound=_power_mean_bound,
-        note="s = 1 mixes with SFT, s = 0 is w^(1 - l), s = -1 the sub-Gaussian weight, s = -inf "
-        "min(w, 1). l has no default in the source.",
+        note="Unconfirmed past the abstract; 1/2 is this table's l. s = 1 mixes with SFT, s = 0 is "
+        "w^(1 - l), s = -1 the sub-Gaussian weight, s = -inf min(w, 1).",
     ),
     WeightFunction(
         key="sub_gaussian",
@@ -164,8 +164,9 @@ ENTRIES = (
         source="arXiv 2506.06873 (abstract)",
         parameters={"l": -0.1},
         weight=_log_sum_exp,
-        note="The gradient of (1/l) log mean e^(l w r), which no sum over rows is. l is tuned in "
-        "the source. It shrinks r > 0 only; where r < 0 it blows up the large weights.",
+        note="Unconfirmed past the abstract; -0.1 is this table's l. The gradient of "
+        "(1/l) log mean e^(l w r), which no sum over rows is. It shrinks where r > 0 only; where "
+        "r < 0 the large weights grow.",
         needs=("batch", "reward"),
     ),
 )
