@@ -10,12 +10,37 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 Array = Any
 """A numpy array or a torch tensor; the two share no base class."""
+
+
+class Shards(Protocol):
+    """How the rest of each row is heard of, where a process holds only a part of the row."""
+
+    def added(self, *parts: Array) -> tuple[Array, ...]:
+        """Return sums over all parts of the rows, from those over this part."""
+
+    def largest(self, part: Array) -> Array:
+        """Return maxima over all parts of the rows, from those over this part."""
+
+
+class Whole:
+    """Rows that are all here."""
+
+    def added(self, *parts: Array) -> tuple[Array, ...]:
+        """Return the sums as they are."""
+        return parts
+
+    def largest(self, part: Array) -> Array:
+        """Return the maxima as they are."""
+        return part
+
+
+WHOLE = Whole()
 
 
 def namespace(values: Any) -> Any:
@@ -85,9 +110,17 @@ def plain(values: Any) -> Any:
     return values if namespace(values) is not np or values.ndim else float(values)
 
 
-def shifted(rows: Array) -> Array:
+def row_max(rows: Array, over: Shards = WHOLE) -> Array:
+    """Return the largest of each row; a part of a row may be empty where the whole is not."""
+    xp = namespace(rows)
+    if not rows.shape[-1]:
+        return over.largest(rows.sum(-1) - math.inf)
+    return over.largest(xp.amax(rows, -1))
+
+
+def shifted(rows: Array, over: Shards = WHOLE) -> Array:
     """Return log-weights whose largest is 0: ratios stay the same and nothing overflows."""
-    return rows - namespace(rows).amax(rows, -1)[..., None]
+    return rows - row_max(rows, over)[..., None]
 
 
 def scaled(rows: Array, exponent: float) -> Array:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isr_theory.logspace import Array, namespace, quiet, shifted
+from isr_theory.logspace import WHOLE, Array, Shards, namespace, quiet, row_max, shifted
 
 Method = Literal["auto", "lognormal", "cumulant", "exact"]
 METHODS = ("auto", "lognormal", "cumulant", "exact")
@@ -139,14 +139,21 @@ def _safe_gamma(spread: Any, target: Any) -> Any:
 
 
 def batch_gamma(
-    rows: Array, rho_min: float, method: Method, gamma_max: float, *, watch: bool
+    rows: Array,
+    rho_min: float,
+    method: Method,
+    gamma_max: float,
+    *,
+    watch: bool,
+    over: Shards = WHOLE,
 ) -> Array:
     """Return gamma for each row, at most `gamma_max` for a root and unclipped for a closed form.
 
     With `watch` a batch stops when all its rows have settled; without it nothing is asked of the
-    device, and the number of steps is fixed.
+    device, and the number of steps is fixed. Where a process holds a part of each row, `over` adds
+    up the parts, and `watch` must be off, so that every process takes the same steps.
     """
-    choose = partial(_gamma_by_row, rho_min=rho_min, method=method, gamma_max=gamma_max)
+    choose = partial(_gamma_by_row, rho_min=rho_min, method=method, gamma_max=gamma_max, over=over)
     if isinstance(rows, np.ndarray) and rows.ndim > 1:
         return _in_blocks(rows, choose)
     return choose(rows, watch=watch)
@@ -179,30 +186,31 @@ def _cores() -> int:
 
 
 def _gamma_by_row(
-    rows: Array, *, rho_min: float, method: Method, gamma_max: float, watch: bool
+    rows: Array, *, rho_min: float, method: Method, gamma_max: float, watch: bool, over: Shards
 ) -> Array:
     xp = namespace(rows)
     target = -math.log(rho_min)
     with quiet(rows):
-        levels, ones = _levels(shifted(rows), watch=watch)
-        scale, unit, count = _centred(levels, ones)
-        second = (unit * unit).sum(-1) / count
+        levels, ones = _levels(shifted(rows, over), watch=watch)
+        scale, unit, count = _centred(levels, ones, over)
+        second = over.added((unit * unit).sum(-1))[0] / count
         varies = second > 0
         second = xp.where(varies, second, 1.0)
         closed = math.sqrt(target) / (scale * xp.sqrt(second))
         closed = xp.where(varies, closed, xp.where(xp.isnan(scale), math.nan, math.inf))
         if method == "lognormal":
             return closed
-        share = count / rows.shape[-1]
-        exact = partial(_solve, levels, ones, count, target + xp.log(share), closed, gamma_max)
+        share = count / _length(rows, over)
+        goal = target + xp.log(share)
+        exact = partial(_solve, levels, ones, count, goal, closed, gamma_max, over)
         if method == "exact":
             return exact(watch=watch)
-        third, fourth = _higher(unit, second, count)
+        third, fourth = _higher(unit, second, count, over)
         series = cumulant_gamma(second, third, fourth, target) / scale
         series = xp.where(varies, series, closed)
         if method == "cumulant":
             return series
-        reached = _deficit(levels, ones, xp.log(count), series.clip(0.0, gamma_max))[0]
+        reached = _deficit(levels, ones, xp.log(count), series.clip(0.0, gamma_max), over)[0]
         against = count * (third**2 / second**3 / 6 + (fourth / second**2) ** 2 / 24)
         root = exact(watch=watch)
         # What has a weight of 0, or a NaN, is neither normal nor near.
@@ -221,14 +229,21 @@ def _levels(below: Array, *, watch: bool) -> tuple[Array, Array | None]:
     return xp.where(zero, 0.0, below), xp.where(zero, 0.0, xp.ones_like(below))
 
 
-def _higher(unit: Array, second: Array, count: Array) -> tuple[Array, Array]:
+def _length(rows: Array, over: Shards) -> Any:
+    """Return how many entries a row has, weights of 0 included."""
+    if over is WHOLE:
+        return rows.shape[-1]
+    return over.added(namespace(rows).ones_like(rows).sum(-1))[0]
+
+
+def _higher(unit: Array, second: Array, count: Array, over: Shards) -> tuple[Array, Array]:
     """Return the third and fourth cumulants of centred entries."""
     square = unit * unit
-    third = (square * unit).sum(-1) / count
-    return third, (square * square).sum(-1) / count - 3 * second**2
+    cubes, fourths = over.added((square * unit).sum(-1), (square * square).sum(-1))
+    return cubes / count, fourths / count - 3 * second**2
 
 
-def _centred(levels: Array, ones: Array | None) -> tuple[Array, Array, Array]:
+def _centred(levels: Array, ones: Array | None, over: Shards) -> tuple[Array, Array, Array]:
     """Return a scale, log w about its mean in units of it, and how many entries count.
 
     Scaling by the largest deviation keeps the square of 1e200 from overflowing; equal entries have
@@ -239,11 +254,11 @@ def _centred(levels: Array, ones: Array | None) -> tuple[Array, Array, Array]:
         count = xp.ones_like(levels[..., 0]) * levels.shape[-1]
         centred = levels - levels.mean(-1)[..., None]
     else:
-        count = ones.sum(-1)
+        (count,) = over.added(ones.sum(-1))
         # Dividing first keeps the sum of numbers near the largest float from overflowing.
-        mean = (levels / count[..., None]).sum(-1)
+        (mean,) = over.added((levels / count[..., None]).sum(-1))
         centred = (levels - mean[..., None]) * ones
-    scale = xp.maximum(xp.amax(centred, -1), -xp.amin(centred, -1))
+    scale = xp.maximum(row_max(centred, over), row_max(-centred, over))
     scale = xp.where(scale == 0, 1.0, scale)
     return scale, centred / scale[..., None], count
 
@@ -271,7 +286,9 @@ def cumulant_gamma(second: Any, third: Any, fourth: Any, target: float) -> Any:
     return start * xp.where(solved & rising, x, 1.0)
 
 
-def _deficit(levels: Array, positive: Any, log_count: Array, gamma: Array) -> tuple[Array, Array]:
+def _deficit(
+    levels: Array, positive: Any, log_count: Array, gamma: Array, over: Shards
+) -> tuple[Array, Array]:
     """Return -log(ESS/n) of the positive weights, and gamma times its slope, by rows.
 
     `levels` are at most 0, and 0 where a weight is 0; `positive` is None where none is.
@@ -280,13 +297,12 @@ def _deficit(levels: Array, positive: Any, log_count: Array, gamma: Array) -> tu
     powers = xp.exp(gamma[..., None] * levels)
     if positive is not None:
         powers = powers * positive
-    first = powers.sum(-1)
-    mean = _dot(powers, levels) / first
+    first, once = powers.sum(-1), _dot(powers, levels)
     powers *= powers
-    second = powers.sum(-1)
-    mean_twice = _dot(powers, levels) / second
+    second, twice = powers.sum(-1), _dot(powers, levels)
+    first, once, second, twice = over.added(first, once, second, twice)
     deficit = xp.log(second) - 2 * xp.log(first) + log_count
-    return deficit, 2 * gamma * (mean_twice - mean)
+    return deficit, 2 * gamma * (twice / second - once / first)
 
 
 def _dot(left: Array, right: Array) -> Array:
@@ -301,6 +317,7 @@ def _solve(
     goal: Array,
     closed: Array,
     gamma_max: float,
+    over: Shards,
     *,
     watch: bool,
 ) -> Array:
@@ -310,7 +327,7 @@ def _solve(
     """
     xp = namespace(levels)
     log_count = xp.log(count)
-    spread = -xp.amin(levels, -1)
+    spread = row_max(-levels, over)
     low = _safe_gamma_by_row(spread, goal).clip(None, gamma_max)
     high = xp.full_like(spread, gamma_max)
     gamma = xp.where(spread > 0, xp.maximum(closed.clip(None, gamma_max), low), high)
@@ -322,7 +339,7 @@ def _solve(
     for _ in range(MAX_STEPS if watch else FIXED_STEPS):
         if watch and bool(settled.all()):
             break
-        deficit, slope = _deficit(levels, ones, log_count, gamma)
+        deficit, slope = _deficit(levels, ones, log_count, gamma, over)
         below = deficit <= goal
         at_end = below & (gamma >= gamma_max)
         low, high = xp.where(below, gamma, low), xp.where(below, high, gamma)
