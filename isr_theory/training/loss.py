@@ -1,0 +1,159 @@
+"""The loss of flattened importance weights: `ISReshapeLoss`, tensors in, loss and metrics out.
+
+    gradient of -loss = mean over prompts of E_mu[f(w) r grad log pi] / E_mu[f(w)],   f(w) = w^gamma
+
+by default: section 12.1 with what was found wanting there made right. Nothing but validation waits
+for the device, sums are in float32 at least, and where a batch is cut into micro-batches or lies on
+several ranks, `plan` sees all of it first, so that the parts add up to the loss of the whole:
+
+    plan = loss.plan(log_pi.detach(), log_mu, rewards, over=Ranks())
+    for part in parts:
+        value, metrics = loss(*part, plan=plan)
+        value.backward()
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from isr_theory.logspace import WHOLE, Shards
+from isr_theory.training.batch import Batch, check_shapes, prepare
+from isr_theory.training.paper import paper_loss
+from isr_theory.training.plan import Plan, coefficients, make_plan, parameters
+from isr_theory.training.settings import Settings
+
+Tensor = Any
+
+
+@dataclass(frozen=True)
+class ISReshapeLoss(Settings):
+    """The loss, a function of tensors with the settings of `Settings`.
+
+    (n,) tensors are log-probabilities of sequences; (n, tokens) those of tokens, of which `mask`
+    keeps some: summed to sequences, unless the weight function looks at tokens itself. `rewards`
+    (n,) are 1 where there are none; `groups` (n,) number the prompts from 0, all one by default.
+    A group of one has the weight 1 whatever its w: gamma does nothing there.
+
+    The metrics are tensors without a dimension, detached and on the device, of the whole batch
+    that was planned: gamma; ess_ratio, the ESS/n of w^gamma that rho_min is about; ess_update, that
+    of the weights with rewards, baselines and groups; sigma2, Var(log w) with divisor n; kl, the
+    estimate -mean log w of KL(mu || pi); max_weight, the largest share of the update that one
+    weight has; negative_share, the share of weights that push a sequence down, so that the target
+    is no distribution; baseline_biased, whether a baseline moves the expected gradient;
+    dead_zone, whether gamma = 1 and there are no rewards, so that the gradient has the mean 0; n;
+    loss, of this part; finite, False where a number that matters is NaN or infinite.
+    In mode "paper" they are gamma, ess_ratio, sigma_sq, max_weight and finite.
+    """
+
+    def __call__(
+        self,
+        log_pi: Tensor,
+        log_mu: Tensor,
+        rewards: Tensor | None = None,
+        mask: Tensor | None = None,
+        groups: Tensor | None = None,
+        *,
+        plan: Plan | None = None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and the metrics; with a plan, this part's share of the global loss.
+
+        Raises TypeError and ValueError naming the argument that is wrong: shapes and types always,
+        and with `validate` a mask that leaves a row empty, rewards that are not finite or are
+        negative with `reward_normaliser`, and group ids outside [0, n_groups).
+        """
+        if self.mode == "paper":
+            return self._paper(log_pi, log_mu, rewards, mask, groups, plan)
+        n_groups = None if plan is None else plan.n_groups
+        given = (log_pi, log_mu, rewards, mask, groups, n_groups)
+        batch = prepare(self, *given, may_be_empty=plan is not None)
+        if plan is None:
+            plan = make_plan(self, batch, WHOLE)
+        value = _value(self, batch, plan)
+        whole = plan.metrics
+        finite = whole["finite"] & torch.isfinite(value.detach())
+        return value, {**whole, "loss": value.detach(), "finite": finite}
+
+    def plan(
+        self,
+        log_pi: Tensor,
+        log_mu: Tensor,
+        rewards: Tensor | None = None,
+        mask: Tensor | None = None,
+        groups: Tensor | None = None,
+        *,
+        n_groups: int | None = None,
+        over: Shards = WHOLE,
+    ) -> Plan:
+        """Return what the parts of a global batch share, from all of this process's sequences.
+
+        `over=Ranks()` takes in those of all ranks, which must all call this, some perhaps with no
+        sequence; group ids then are global, and `n_groups` says how many there are. Raises as the
+        call does, and ValueError in mode "paper", which knows no parts.
+        """
+        if self.mode == "paper":
+            raise ValueError("mode='paper' has no plan: its softmax is over the batch it is given")
+        shared = over is not WHOLE
+        if shared and groups is not None and n_groups is None:
+            raise ValueError("n_groups must be given where groups lie on several processes")
+        given = (log_pi.detach(), log_mu, rewards, mask, groups, n_groups)
+        return make_plan(self, prepare(self, *given, may_be_empty=shared), over)
+
+    def _paper(
+        self,
+        log_pi: Tensor,
+        log_mu: Tensor,
+        rewards: Tensor | None,
+        mask: Tensor | None,
+        groups: Tensor | None,
+        plan: Plan | None,
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        for name, given in (("mask", mask), ("groups", groups), ("plan", plan)):
+            if given is not None:
+                raise ValueError(f"{name} must be None with mode='paper', which has none")
+        check_shapes(log_pi, log_mu, rewards, None, None)
+        if log_pi.ndim != 1:
+            raise ValueError(f"log_pi must be (n,) with mode='paper', not {tuple(log_pi.shape)}")
+        return paper_loss(self, log_pi, log_mu, rewards)
+
+
+def _value(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
+    """Return the loss, its gradient in log pi the weights of `coefficients` with a minus."""
+    factor, own, taken = coefficients(settings, batch, plan)
+    if settings.form != "detached":
+        gain = (factor * _power_form(settings, batch, plan)).sum()
+    elif settings.entry.surrogate is None and batch.tokens is None:
+        gain = _held(factor * own, batch.log_pi).sum()
+    else:
+        advantage = batch.reward - plan.baseline[batch.prompt]
+        surrogate = settings.entry.differentiated(
+            batch.view(advantage), parameters(settings, plan.gamma)
+        )
+        if batch.tokens is not None:
+            surrogate = (surrogate * batch.tokens[2]).sum(-1)
+        gain = (factor * surrogate).sum()
+    if settings.baseline == "control":
+        gain = gain - _held(taken, batch.log_pi).sum()
+    return -gain
+
+
+def _held(weight: Tensor, log_pi: Tensor) -> Tensor:
+    """Return weight * log pi, where a weight of 0 asks nothing of log pi, which may be -inf."""
+    return weight * torch.where(weight == 0, 0.0, log_pi)
+
+
+def _power_form(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
+    """Return (w^gamma - 1)/gamma, log w at gamma = 0; or w^gamma itself. w is relative to `top`.
+
+    The gradient of the first is w^gamma s in units of the cell's largest, as its normaliser is.
+    """
+    cell = batch.prompt if settings.normalisation == "group" else torch.zeros_like(batch.prompt)
+    log_w = batch.log_pi - batch.log_mu - plan.top[cell]
+    log_w = torch.where(log_w == -torch.inf, 0.0, log_w)
+    zero = plan.gamma == 0
+    if settings.form == "differentiated":
+        return torch.exp(plan.gamma * log_w)
+    power = torch.expm1(plan.gamma * log_w) / torch.where(zero, 1.0, plan.gamma)
+    return torch.where(zero, log_w, power)

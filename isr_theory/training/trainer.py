@@ -1,0 +1,133 @@
+"""The trainer of section 12.1: a model, a frozen reference, and the loss between them.
+
+    log w = log pi(y | x) - log mu(y | x),   loss = ISReshapeLoss(log pi, log mu, r)
+
+A model is anything with `log_prob(y, x)`. `mode="paper"` behaves as the listing does, numbers and
+side effects alike; the default mode is the loss as `isr_theory.training.loss` has it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from isr_theory.listings import Policy
+from isr_theory.logspace import WHOLE, Shards, row_max, scaled
+from isr_theory.training.loss import ISReshapeLoss
+from isr_theory.training.paper import paper_ess, paper_gamma
+from isr_theory.training.plan import Plan
+from isr_theory.training.settings import Mode
+from isr_theory.weights import gamma_star
+
+Tensor = Any
+
+
+class ReferenceNotFrozenError(ValueError):
+    """The reference model still requires gradients: it could move, and with it what w means."""
+
+
+class ISReshapeTrainer:
+    """Computes the loss of `model` against `ref_model`, which stands for mu and must not move.
+
+    `log_prob(y, x)` returns (n,), or (n, tokens) with a mask. `further` are settings of
+    `ISReshapeLoss`. In the default mode raises ReferenceNotFrozenError for a reference that
+    requires gradients, here and at every loss; mode "paper" freezes it in place, as the listing
+    does. Metrics are tensors on the device in the default mode and floats in mode "paper".
+    """
+
+    def __init__(
+        self,
+        model: Policy,
+        ref_model: Policy,
+        rho_min: float = 0.3,
+        gamma_min: float = 0.0,
+        gamma_max: float = 1.0,
+        *,
+        mode: Mode = "default",
+        **further: Any,
+    ) -> None:
+        self.model = model
+        self.ref_model = ref_model
+        self.loss = ISReshapeLoss(
+            rho_min=rho_min, gamma_min=gamma_min, gamma_max=gamma_max, mode=mode, **further
+        )
+        if mode == "paper":
+            for parameter in ref_model.parameters():
+                parameter.requires_grad = False
+        self._check_frozen()
+
+    def compute_optimal_gamma(self, log_w: Tensor) -> Any:
+        """Return gamma for log-weights (n,): a tensor, or in mode "paper" a float.
+
+        Raises ValueError as `gamma_star` if validating, but not in mode "paper".
+        """
+        loss = self.loss
+        if loss.mode == "paper":
+            return float(paper_gamma(loss, log_w))
+        if loss.gamma is not None:
+            return torch.full_like(log_w.sum(), loss.gamma)
+        return gamma_star(
+            log_w,
+            loss.rho_min,
+            method=loss.method,
+            gamma_min=loss.gamma_min,
+            gamma_max=loss.gamma_max,
+            validate=loss.validate,
+        )
+
+    def compute_ess_ratio(self, log_w: Tensor, gamma: Any) -> Any:
+        """Return ESS/n of w^gamma for log-weights (n,): a tensor, or in mode "paper" a float."""
+        if self.loss.mode == "paper":
+            return float(paper_ess(log_w, gamma))
+        own = torch.exp(scaled(log_w.detach() - row_max(log_w.detach()), gamma))
+        return (own.sum() ** 2 / (own**2).sum() / log_w.shape[0]).clamp(max=1.0)
+
+    def compute_loss(
+        self,
+        x: Any,
+        y: Any,
+        rewards: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        groups: Tensor | None = None,
+        plan: Plan | None = None,
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Return the loss and its metrics, as `ISReshapeLoss` does for the models' numbers."""
+        log_pi, log_mu = self._log_probs(x, y)
+        loss, metrics = self.loss(log_pi, log_mu, rewards, mask, groups, plan=plan)
+        if self.loss.mode == "paper":
+            return loss, {k: float(v) for k, v in metrics.items() if k != "finite"}
+        return loss, metrics
+
+    def plan(
+        self,
+        x: Any,
+        y: Any,
+        rewards: Tensor | None = None,
+        *,
+        mask: Tensor | None = None,
+        groups: Tensor | None = None,
+        n_groups: int | None = None,
+        over: Shards = WHOLE,
+    ) -> Plan:
+        """Return the plan of a global batch, by a forward pass of both models without gradients."""
+        with torch.no_grad():
+            log_pi, log_mu = self._log_probs(x, y)
+        return self.loss.plan(log_pi, log_mu, rewards, mask, groups, n_groups=n_groups, over=over)
+
+    def _log_probs(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
+        self._check_frozen()
+        with torch.no_grad():
+            log_mu = self.ref_model.log_prob(y, x)
+        return self.model.log_prob(y, x), log_mu
+
+    def _check_frozen(self) -> None:
+        if self.loss.mode == "paper":
+            return
+        moving = sum(1 for parameter in self.ref_model.parameters() if parameter.requires_grad)
+        if moving:
+            raise ReferenceNotFrozenError(
+                f"ref_model has {moving} parameters that require gradients: freeze it with"
+                " requires_grad_(False), and give it no parameter of the model"
+            )
