@@ -57,7 +57,8 @@ class UpdateGuard:
     def step(self, finite: Tensor) -> Tensor:
         """Step where `finite`, the metric of the loss, and all gradients are; return whether.
 
-        The answer is a tensor on the device. Where the optimiser raises, everything is put back.
+        The answer is a tensor on the device. Where the optimiser raises, everything is put back;
+        raises TypeError, likewise, where it keeps state that is not tensors.
         """
         ok = self._all_finite(finite)
         kept = [_Slot(tensor, tensor.clone()) for tensor in self._tensors()]
@@ -65,6 +66,7 @@ class UpdateGuard:
         replaced = dict(self._state_tensors())
         try:
             self.optimizer.step()
+            self._check_state()
         except BaseException:
             self._restore(torch.zeros_like(ok), kept, known, replaced)
             raise
@@ -98,7 +100,11 @@ class UpdateGuard:
             for name, value in state.items():
                 if isinstance(value, torch.Tensor):
                     yield (id(parameter), name), value
-                elif value is not None:
+
+    def _check_state(self) -> None:
+        for state in self.optimizer.state.values():
+            for name, value in state.items():
+                if value is not None and not isinstance(value, torch.Tensor):
                     raise TypeError(
                         f"optimizer keeps {name!r} as {type(value).__name__}, which cannot be put"
                         " back on the device: only tensors are allowed"

@@ -98,8 +98,9 @@ class ISReshapeLoss(Settings):
         shared = over is not WHOLE
         if shared and groups is not None and n_groups is None:
             raise ValueError("n_groups must be given where groups lie on several processes")
-        given = (log_pi.detach(), log_mu, rewards, mask, groups, n_groups)
-        return make_plan(self, prepare(self, *given, may_be_empty=shared), over)
+        given = (log_pi, log_mu, rewards, mask, groups, n_groups)
+        with torch.no_grad():
+            return make_plan(self, prepare(self, *given, may_be_empty=shared), over)
 
     def _paper(
         self,
