@@ -11,9 +11,9 @@ from isr_theory.training.atlas import ATLAS, View, WeightFunction
 from isr_theory.training.distributed import Ranks
 from isr_theory.training.guard import NonFiniteUpdateError, UpdateGuard
 from isr_theory.training.loss import ISReshapeLoss
-from isr_theory.training.plan import Plan
 from isr_theory.training.settings import DifferentiatedPowerWarning
 from isr_theory.training.trainer import ISReshapeTrainer, ReferenceNotFrozenError
+from isr_theory.training.update import Plan
 
 __all__ = [
     "ATLAS",

@@ -69,6 +69,8 @@ def prepare(
     n = log_pi.shape[0]
     if n_groups is None:
         n_groups = 1 if groups is None else max(n, 1)
+    if n_groups < 1:
+        raise ValueError(f"n_groups must be at least 1, not {n_groups}")
     if settings.validate:
         check_values(settings, rewards, mask, groups, n_groups)
     dtype = torch.promote_types(log_pi.dtype, log_mu.dtype)

@@ -7,6 +7,7 @@ of the global batch, however it is cut up: shards may differ in size, and one ma
 rank has to call it, and with the same `n_groups`. Each rank's loss is its share of the global loss,
 and gradients have to be *added* over ranks. DistributedDataParallel averages them instead: with
 `averaged=True` every share is multiplied by the number of ranks, so that the average is the sum.
+Micro-batches add up on each rank, under DistributedDataParallel with `no_sync` on all but the last.
 """
 
 from __future__ import annotations

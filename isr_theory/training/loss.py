@@ -22,8 +22,9 @@ import torch
 from isr_theory.logspace import WHOLE, Shards
 from isr_theory.training.batch import Batch, check_shapes, prepare
 from isr_theory.training.paper import paper_loss
-from isr_theory.training.plan import Plan, coefficients, make_plan, parameters
+from isr_theory.training.plan import make_plan
 from isr_theory.training.settings import Settings
+from isr_theory.training.update import Plan, cells_of, coefficients, parameters
 
 Tensor = Any
 
@@ -150,7 +151,7 @@ def _power_form(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
 
     The gradient of the first is w^gamma s in units of the cell's largest, as its normaliser is.
     """
-    cell = batch.prompt if settings.normalisation == "group" else torch.zeros_like(batch.prompt)
+    cell, _ = cells_of(settings, batch)
     log_w = batch.log_pi - batch.log_mu - plan.top[cell]
     log_w = torch.where(log_w == -torch.inf, 0.0, log_w)
     zero = plan.gamma == 0

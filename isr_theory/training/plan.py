@@ -1,16 +1,15 @@
-"""What a loss has to know of the whole batch before it can be cut up: gamma and the normalisers.
+"""The plan of a batch: gamma, normalisers and baselines, from every sequence on every process.
 
-    coefficient of a sequence = share (f(w) / mean f (r - b) - c w)
+    gamma from Var(log w) or the ESS,   mean f by cells,   mean r by prompts
 
-`make_plan` sees every sequence once, without gradients, on all ranks if need be; `coefficients`
-then gives any part of the batch its part of the global loss. `share` is one over the sequences of
-a cell and over the number of cells, so that cells count alike and parts simply add up.
+`make_plan` sees every sequence once, without gradients. Each sum or maximum over the batch goes
+through `Shards`, and is then that of all ranks; what is logged is made of them here too.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,36 +19,15 @@ from isr_theory.logspace import Shards, row_max, scaled
 from isr_theory.training.batch import Batch
 from isr_theory.training.distributed import Ranks
 from isr_theory.training.settings import Settings
+from isr_theory.training.update import (
+    Plan,
+    capped_weight,
+    cells_of,
+    coefficients,
+    gradient_weight,
+)
 
 Tensor = Any
-
-# While a control coefficient is fitted no weight counts for more than this: a coefficient of the
-# other sequences leaves the mean where it is whatever it is, and sums from which a sequence's own
-# term is taken again must not drown in float32 what is left.
-CAP = 100.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What every part of one global batch shares; every tensor is detached and on the device."""
-
-    gamma: Tensor
-    top: Tensor
-    """(cells,): the largest log w, to which weights are relative; 0 where none are normalised."""
-    mean_weight: Tensor
-    """(cells,): the normaliser; 1 where weights are not normalised."""
-    share: Tensor
-    """(cells,): what one sequence of the cell counts."""
-    baseline: Tensor
-    """(groups,): the mean reward, or 0."""
-    fit: tuple[Tensor, ...] | None
-    """(cells,) each: the sums that a control coefficient is fitted on."""
-    metrics: dict[str, Tensor]
-
-    @property
-    def n_groups(self) -> int:
-        """How many group ids there are."""
-        return int(self.baseline.shape[0])
 
 
 def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
@@ -61,7 +39,7 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
     baseline = torch.zeros_like(rewards)
     if settings.baseline == "mean":
         baseline = rewards / count.clamp(min=1)
-    cell, cells = _cells(settings, batch)
+    cell, cells = cells_of(settings, batch)
     if settings.normalisation != "group":
         count = count.sum(0, keepdim=True)
     top = _top(settings, log_w, cell, cells, over)
@@ -70,7 +48,7 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
     norm = own * batch.reward if settings.reward_normaliser else own
     parts = [_by_sequence(norm), _entries(batch)]
     if settings.baseline == "control" and settings.control is None:
-        capped = _capped(log_w)
+        capped = capped_weight(log_w)
         parts += [own * batch.reward * capped, capped**2]
     total, entries, *fitted = _sums(over, cell, cells, *parts)
     mean_weight = torch.ones_like(total)
@@ -99,13 +77,6 @@ def _gamma(settings: Settings, log_w: Tensor, over: Shards) -> Tensor:
     return gamma.clamp(settings.gamma_min, gamma_max)
 
 
-def _cells(settings: Settings, batch: Batch) -> tuple[Tensor, int]:
-    """Return which cell of the normaliser each sequence is in, and how many cells there are."""
-    if settings.normalisation == "group":
-        return batch.prompt, batch.n_groups
-    return torch.zeros_like(batch.prompt), 1
-
-
 def _sums(over: Shards, cell: Tensor, cells: int, *parts: Tensor) -> tuple[Tensor, ...]:
     """Return sums by cells over all parts of the batch."""
     zeros = [part.new_zeros(cells) for part in parts]
@@ -119,85 +90,6 @@ def _top(settings: Settings, log_w: Tensor, cell: Tensor, cells: int, over: Shar
     lowest = log_w.new_full((cells,), -math.inf)
     top = over.largest(lowest.scatter_reduce(0, cell, log_w, "amax"))
     return torch.where(top == -math.inf, 0.0, top)
-
-
-def gradient_weight(
-    settings: Settings, batch: Batch, gamma: Tensor, top: Tensor, advantage: Tensor
-) -> Tensor:
-    """Return f, detached: (n,), or (n, tokens) with 0 in the padding.
-
-    w^gamma is relative to `top`, so that it cannot overflow where it is normalised.
-    """
-    entry = settings.entry
-    if entry.key == "power":
-        return torch.exp(scaled(batch.log_w - top, gamma))
-    weight = entry.weight(batch.view(advantage), parameters(settings, gamma)).detach()
-    return weight if batch.tokens is None else weight * batch.tokens[2]
-
-
-def parameters(settings: Settings, gamma: Tensor) -> dict[str, Any]:
-    """Return the parameters of f, with the rule's gamma where it has one."""
-    given: dict[str, Any] = {**settings.entry.parameters, **settings.parameters}
-    return {**given, "gamma": gamma} if "gamma" in given else given
-
-
-def coefficients(settings: Settings, batch: Batch, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
-    """Return what multiplies f, f itself, and what is taken off f's product: share c w.
-
-    The first and the last are (n,); the update's weight on grad log pi is first * f - last.
-    """
-    cell, _ = _cells(settings, batch)
-    advantage = batch.reward - plan.baseline[batch.prompt]
-    own = gradient_weight(settings, batch, plan.gamma, plan.top[cell], advantage)
-    share, mean = plan.share[cell], plan.mean_weight[cell]
-    # A cell whose weights are all 0 moves nothing.
-    factor = torch.where(mean == 0, 0.0, share * advantage / torch.where(mean == 0, 1.0, mean))
-    if settings.rescale:
-        own = _rescaled(batch.log_w, plan.gamma, plan.top[cell])
-    taken = torch.zeros_like(share)
-    if settings.baseline == "control":
-        taken = share * _control(settings, batch, plan, own, cell) * torch.exp(batch.log_w)
-    return factor, own, taken
-
-
-def _rescaled(log_w: Tensor, gamma: Tensor, top: Tensor) -> Tensor:
-    """Return (w^gamma - w)/(1 - gamma), whose mean gradient is that of w^gamma/(1 - gamma).
-
-    w s has mean 0 under mu, so that w may be taken off; at gamma = 1 it is -w log w.
-    """
-    rest = 1 - gamma
-    finite = torch.where(log_w == -math.inf, 0.0, log_w)
-    inner = torch.expm1(-rest * finite) / torch.where(rest == 0, 1.0, rest)
-    value = torch.exp(log_w - gamma * top) * torch.where(rest == 0, -finite, inner)
-    # w^gamma at w = 0 is 0, unless gamma is.
-    return torch.where(log_w == -math.inf, 0.0, value)
-
-
-def _control(settings: Settings, batch: Batch, plan: Plan, own: Tensor, cell: Tensor) -> Tensor:
-    """Return c for each sequence: E[w^(1+gamma) r]/E[w^2], on the other sequences of its cell.
-
-    That is the coefficient of VAR.control where |s|^2 is independent of w and r. E[w^2] is at least
-    E[w]^2 = 1, which keeps a small batch from a wild c.
-    """
-    if plan.fit is None:
-        return torch.full_like(own, settings.control or 0.0)
-    total, count, cross, square = (part[cell] for part in plan.fit)
-    capped = _capped(batch.log_w)
-    others = (count - 1).clamp(min=1)
-    numerator = cross - own * batch.reward * capped
-    denominator = torch.maximum(square - capped**2, others)
-    mean = torch.ones_like(total)
-    if settings.normalisation != "none":
-        mine = own * batch.reward if settings.reward_normaliser else own
-        rest = total - mine
-        # What rounding leaves where all others are 0 is no weight.
-        tiny = 8 * torch.finfo(total.dtype).eps * total
-        mean = torch.where(rest > tiny, rest / others, math.inf)
-    return torch.where(count > 1, numerator / denominator / mean, 0.0)
-
-
-def _capped(log_w: Tensor) -> Tensor:
-    return torch.exp(log_w.clamp(max=math.log(CAP)))
 
 
 def _by_sequence(weight: Tensor) -> Tensor:

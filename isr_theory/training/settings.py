@@ -1,6 +1,6 @@
 """What can be set about the loss, checked when it is set.
 
-    loss = -sum over cells, (1/cells) sum in the cell of (f(w) / mean f - ...) r log pi
+    gradient of -loss = mean over cells of E_mu[(f(w) / mean f (r - b) - c w) grad log pi]
 
 A cell is a prompt's group of sequences, or the whole batch. Section 12.1 of the paper is
 `mode="paper"`; everything else is what that section leaves to choose.

@@ -16,8 +16,8 @@ from isr_theory.listings import Policy
 from isr_theory.logspace import WHOLE, Shards, row_max, scaled
 from isr_theory.training.loss import ISReshapeLoss
 from isr_theory.training.paper import paper_ess, paper_gamma
-from isr_theory.training.plan import Plan
 from isr_theory.training.settings import Mode
+from isr_theory.training.update import Plan
 from isr_theory.weights import gamma_star
 
 Tensor = Any
@@ -111,7 +111,11 @@ class ISReshapeTrainer:
         n_groups: int | None = None,
         over: Shards = WHOLE,
     ) -> Plan:
-        """Return the plan of a global batch, by a forward pass of both models without gradients."""
+        """Return the plan of a global batch, by a forward pass of both models without gradients.
+
+        What is random in a model, such as dropout, makes the later pass another one: the plan's
+        normalisers are then those of this.
+        """
         with torch.no_grad():
             log_pi, log_mu = self._log_probs(x, y)
         return self.loss.plan(log_pi, log_mu, rewards, mask, groups, n_groups=n_groups, over=over)

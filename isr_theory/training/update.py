@@ -1,0 +1,136 @@
+"""What each sequence gets of an update, once the plan of the whole batch is known.
+
+    weight on grad log pi of a sequence = share (f(w) / mean f (r - b) - c w)
+
+`share` is one over the sequences of a cell and over the number of cells, so that cells count alike
+and the parts of a batch simply add up. A cell is a prompt's group, or the batch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from isr_theory.logspace import scaled
+from isr_theory.training.batch import Batch
+from isr_theory.training.settings import Settings
+
+Tensor = Any
+
+# While a control coefficient is fitted no weight counts for more than this: a coefficient of the
+# other sequences leaves the mean where it is whatever it is, and sums from which a sequence's own
+# term is taken again must not drown in float32 what is left.
+CAP = 100.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What every part of one global batch shares; every tensor is detached and on the device."""
+
+    gamma: Tensor
+    top: Tensor
+    """(cells,): the largest log w, to which weights are relative; 0 where none are normalised."""
+    mean_weight: Tensor
+    """(cells,): the normaliser; 1 where weights are not normalised."""
+    share: Tensor
+    """(cells,): what one sequence of the cell counts."""
+    baseline: Tensor
+    """(groups,): the mean reward, or 0."""
+    fit: tuple[Tensor, ...] | None
+    """(cells,) each: the sums that a control coefficient is fitted on."""
+    metrics: dict[str, Tensor]
+
+    @property
+    def n_groups(self) -> int:
+        """How many group ids there are."""
+        return int(self.baseline.shape[0])
+
+
+def cells_of(settings: Settings, batch: Batch) -> tuple[Tensor, int]:
+    """Return which cell of the normaliser each sequence is in, and how many cells there are."""
+    if settings.normalisation == "group":
+        return batch.prompt, batch.n_groups
+    return torch.zeros_like(batch.prompt), 1
+
+
+def gradient_weight(
+    settings: Settings, batch: Batch, gamma: Tensor, top: Tensor, advantage: Tensor
+) -> Tensor:
+    """Return f, detached: (n,), or (n, tokens) with 0 in the padding.
+
+    w^gamma is relative to `top`, so that it cannot overflow where it is normalised.
+    """
+    entry = settings.entry
+    if entry.key == "power":
+        return torch.exp(scaled(batch.log_w - top, gamma))
+    weight = entry.weight(batch.view(advantage), parameters(settings, gamma)).detach()
+    return weight if batch.tokens is None else weight * batch.tokens[2]
+
+
+def parameters(settings: Settings, gamma: Tensor) -> dict[str, Any]:
+    """Return the parameters of f, with the rule's gamma where it has one."""
+    given: dict[str, Any] = {**settings.entry.parameters, **settings.parameters}
+    return {**given, "gamma": gamma} if "gamma" in given else given
+
+
+def coefficients(settings: Settings, batch: Batch, plan: Plan) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what multiplies f, f itself, and what is taken off f's product: share c w.
+
+    The first and the last are (n,); the update's weight on grad log pi is first * f - last.
+    """
+    cell, _ = cells_of(settings, batch)
+    advantage = batch.reward - plan.baseline[batch.prompt]
+    own = gradient_weight(settings, batch, plan.gamma, plan.top[cell], advantage)
+    share, mean = plan.share[cell], plan.mean_weight[cell]
+    # A cell whose weights are all 0 moves nothing.
+    factor = torch.where(mean == 0, 0.0, share * advantage / torch.where(mean == 0, 1.0, mean))
+    if settings.rescale:
+        own = _rescaled(batch.log_w, plan.gamma, plan.top[cell])
+    taken = torch.zeros_like(share)
+    if settings.baseline == "control":
+        taken = share * _control(settings, batch, plan, own, cell) * torch.exp(batch.log_w)
+    return factor, own, taken
+
+
+def _rescaled(log_w: Tensor, gamma: Tensor, top: Tensor) -> Tensor:
+    """Return (w^gamma - w)/(1 - gamma), whose mean gradient is that of w^gamma/(1 - gamma).
+
+    w s has mean 0 under mu, so that w may be taken off; at gamma = 1 it is -w log w.
+    """
+    rest = 1 - gamma
+    finite = torch.where(log_w == -math.inf, 0.0, log_w)
+    inner = torch.expm1(-rest * finite) / torch.where(rest == 0, 1.0, rest)
+    value = torch.exp(log_w - gamma * top) * torch.where(rest == 0, -finite, inner)
+    # w^gamma at w = 0 is 0, unless gamma is.
+    return torch.where(log_w == -math.inf, 0.0, value)
+
+
+def _control(settings: Settings, batch: Batch, plan: Plan, own: Tensor, cell: Tensor) -> Tensor:
+    """Return c for each sequence: E[w^(1+gamma) r]/E[w^2], on the other sequences of its cell.
+
+    That is the coefficient of VAR.control where |s|^2 is independent of w and r. E[w^2] is at least
+    E[w]^2 = 1, which keeps a small batch from a wild c.
+    """
+    if plan.fit is None:
+        return torch.full_like(own, settings.control or 0.0)
+    total, count, cross, square = (part[cell] for part in plan.fit)
+    capped = capped_weight(batch.log_w)
+    others = (count - 1).clamp(min=1)
+    numerator = cross - own * batch.reward * capped
+    denominator = torch.maximum(square - capped**2, others)
+    mean = torch.ones_like(total)
+    if settings.normalisation != "none":
+        mine = own * batch.reward if settings.reward_normaliser else own
+        rest = total - mine
+        # What rounding leaves where all others are 0 is no weight.
+        tiny = 8 * torch.finfo(total.dtype).eps * total
+        mean = torch.where(rest > tiny, rest / others, math.inf)
+    return torch.where(count > 1, numerator / denominator / mean, 0.0)
+
+
+def capped_weight(log_w: Tensor) -> Tensor:
+    """Return w, CAP at most."""
+    return torch.exp(log_w.clamp(max=math.log(CAP)))
