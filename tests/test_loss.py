@@ -366,8 +366,13 @@ def test_the_metrics_say_what_a_mean_baseline_does():
         share = float(slope.clamp(min=0).sum() / slope.abs().sum())
         assert 0.1 < share < 0.9
         assert float(metrics["negative_share"]) == pytest.approx(share)
-    _, metrics = ISReshapeLoss(baseline="control")(log_pi, log_mu, rewards)
-    assert not bool(metrics["baseline_biased"])
+    for settings, biased in (
+        ({"baseline": "control"}, False),
+        ({"baseline": "mean", "weight": "sft"}, True),
+        ({"baseline": "mean", "weight": "is"}, False),
+    ):
+        _, metrics = ISReshapeLoss(**settings)(log_pi, log_mu, rewards)
+        assert bool(metrics["baseline_biased"]) == biased
 
 
 def test_the_dead_zone_is_shown():
@@ -376,6 +381,8 @@ def test_the_dead_zone_is_shown():
     assert not bool(ISReshapeLoss(rescale=True)(log_pi, log_mu)[1]["dead_zone"])
     assert not bool(ISReshapeLoss()(log_pi, log_mu, rewards)[1]["dead_zone"])
     assert not bool(ISReshapeLoss(gamma_max=0.9)(log_pi, log_mu)[1]["dead_zone"])
+    assert bool(ISReshapeLoss(weight="is", gamma=0.5)(log_pi, log_mu)[1]["dead_zone"])
+    assert not bool(ISReshapeLoss(weight="sft")(log_pi, log_mu)[1]["dead_zone"])
 
 
 def test_one_sequence_has_the_weight_1_and_gamma_max():
@@ -404,6 +411,34 @@ def test_nothing_overflows_where_weights_are_normalised(form, dtype, normalisati
         torch.testing.assert_close(
             -slope, expected, rtol=1e-3 if dtype.itemsize == 4 else 1e-11, atol=1e-30
         )
+
+
+def test_large_weights_that_are_not_normalised_are_finite_while_they_are():
+    for top, finite in ((60.0, True), (100.0, False)):
+        log_pi = torch.tensor([top, 0.0], requires_grad=True)
+        loss = ISReshapeLoss(gamma=1.0, normalisation="none")
+        slope, _, metrics = slope_of(loss, log_pi, torch.zeros(2))
+        assert bool(metrics["finite"]) == finite == bool(torch.isfinite(slope).all())
+    log_pi = torch.tensor([60.0, 60.0])
+    _, metrics = loss(log_pi, torch.zeros(2))
+    assert float(metrics["ess_update"]) == 1.0
+    assert float(metrics["max_weight"]) == 0.5
+
+
+def test_the_order_of_sequences_and_the_numbers_of_groups_do_not_matter():
+    log_pi, log_mu, rewards = sequences()
+    rng = np.random.default_rng(1)
+    groups = torch.tensor(rng.integers(0, 9, 64))
+    order, names = torch.tensor(rng.permutation(64)), torch.tensor(rng.permutation(64))
+    for settings in ({}, {"baseline": "mean"}, {"baseline": "control"}, {"form": "boxcox"}):
+        loss = ISReshapeLoss(**settings)
+        slope, value, _ = slope_of(loss, log_pi, log_mu, rewards, groups=groups)
+        moved = log_pi.detach()[order].requires_grad_(True)
+        other, again, _ = slope_of(
+            loss, moved, log_mu[order], rewards[order], groups=names[groups[order]]
+        )
+        torch.testing.assert_close(again, value, rtol=1e-13, atol=1e-14)
+        torch.testing.assert_close(other, slope[order], rtol=1e-12, atol=1e-15)
 
 
 def test_a_shift_of_log_mu_changes_nothing_where_weights_are_normalised():
@@ -539,6 +574,24 @@ def test_micro_batches_add_up_to_the_batch(name):
         assert torch.equal(seen["gamma"], metrics["gamma"])
     torch.testing.assert_close(total, value, rtol=1e-13, atol=1e-14)
     torch.testing.assert_close(slope, alone, rtol=1e-13, atol=1e-16)
+
+
+def test_micro_batches_of_tokens_add_up():
+    log_pi, log_mu, mask, rewards = tokens()
+    log_pi.requires_grad_(True)
+    groups = torch.tensor([0, 1, 2] * 4)
+    for settings in ({"weight": TOKEN_POWER}, {}, {"weight": TOKEN_POWER, "baseline": "mean"}):
+        loss = ISReshapeLoss(**settings)
+        given = (log_pi, log_mu, rewards, mask, groups)
+        plan = loss.plan(*given)
+        expected, value, _ = slope_of(loss, *given)
+        parts = [
+            loss(*(tensor[part] for tensor in given), plan=plan)[0]
+            for part in (slice(0, 1), slice(1, 7), slice(7, 12))
+        ]
+        torch.testing.assert_close(sum(parts), value, check_layout=False)
+        (slope,) = torch.autograd.grad(sum(parts), log_pi)
+        torch.testing.assert_close(slope, expected, rtol=1e-12, atol=1e-15)
 
 
 class NoWaiting(TorchDispatchMode):

@@ -44,7 +44,8 @@ class ISReshapeLoss(Settings):
     estimate -mean log w of KL(mu || pi); max_weight, the largest share of the update that one
     weight has; negative_share, the share of weights that push a sequence down, so that the target
     is no distribution; baseline_biased, whether a baseline moves the expected gradient;
-    dead_zone, whether gamma = 1 and there are no rewards, so that the gradient has the mean 0; n;
+    dead_zone, whether f is w, by gamma = 1 or its key, and there are no rewards, so that the
+    gradient has the mean 0 (claim DYN.deadzone; `rescale` is the way out); n;
     loss, of this part; finite, False where a number that matters is NaN or infinite.
     In mode "paper" they are gamma, ess_ratio, sigma_sq, max_weight and finite.
     """

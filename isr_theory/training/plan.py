@@ -108,28 +108,38 @@ def _metrics(
     log_w, gamma = batch.log_w, plan.gamma
     factor, own, taken = coefficients(settings, batch, plan)
     signed = factor * own - taken if own.ndim == 1 else factor[:, None] * own
-    size, positive = signed.abs(), log_w > -math.inf
+    size, positive = signed.abs().reshape(-1), log_w > -math.inf
+    # In units of the largest, so that squares cannot overflow.
+    largest = over.largest(row_max(size))
+    unit = signed / torch.where(largest == 0, 1.0, largest)
     level = torch.where(positive, log_w, 0.0)
     power = torch.exp(scaled(log_w - row_max(log_w, over), gamma))
     sums = over.added(
         *(part.sum() for part in (power, power**2, log_w, level, positive.to(log_w.dtype))),
-        *(part.sum() for part in (size, size**2, (-signed).clamp(min=0), _entries(batch))),
+        *(part.sum() for part in (unit.abs(), unit**2, (-unit).clamp(min=0), _entries(batch))),
     )
     first, second, log_sum, level_sum, kept, whole, squares, negative, entries = sums
     spread = torch.where(positive, log_w - level_sum / kept.clamp(min=1), 0.0)
     (spread2,) = over.added((spread**2).sum())
     moves = torch.where(whole == 0, 1.0, whole)
-    biased = settings.baseline == "mean"
     return {
         "gamma": gamma,
         "ess_ratio": (first**2 / (n * second)).clamp(max=1.0),
         "ess_update": whole**2 / (entries * torch.where(squares == 0, 1.0, squares)),
         "sigma2": spread2 / kept.clamp(min=1),
         "kl": -log_sum / n,
-        "max_weight": over.largest(row_max(size.reshape(-1))) / moves,
+        "max_weight": (whole > 0) / moves,
         "negative_share": negative / moves,
-        "baseline_biased": (gamma < 1) & biased,
-        "dead_zone": (gamma >= 1) & (not batch.rewarded and not settings.rescale),
+        "baseline_biased": (settings.baseline == "mean") & ~_is_ratio(settings, gamma),
+        "dead_zone": (not batch.rewarded and not settings.rescale) & _is_ratio(settings, gamma),
         "n": n,
-        "finite": torch.isfinite(squares) & ~torch.isnan(log_sum) & torch.isfinite(gamma),
+        "finite": torch.isfinite(largest) & ~torch.isnan(log_sum) & torch.isfinite(gamma),
     }
+
+
+def _is_ratio(settings: Settings, gamma: Tensor) -> Tensor:
+    """Say whether f is w itself, under which a constant reward has the gradient 0."""
+    entry = settings.entry
+    if "gamma" in entry.parameters:
+        return gamma >= 1
+    return torch.full_like(gamma, float(entry.key == "is")) == 1

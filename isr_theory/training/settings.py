@@ -57,7 +57,9 @@ class Settings:
     baseline: Baseline = "none"
     """"mean" takes the group's mean reward off the reward, which for gamma < 1 moves the expected
     gradient (claim OBJ.baseline; the metric `baseline_biased` says so); "control" takes c w off
-    the weight, which moves it for no gamma (claim VAR.control)."""
+    the weight, which moves it for no gamma, fixed beforehand, and no size of batch (claim
+    VAR.control): w itself enters, so that pi and mu must be normalised, and log w below 88 in
+    float32."""
     control: float | None = None
     """c, in units of the normalised weight; None fits it, for each sequence on the others."""
     rescale: bool = False
