@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 
 import numpy as np
@@ -122,6 +124,8 @@ def with_a_nan_on_the_last_rank(rank, world):
 def worker(rank, world, folder):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
+    # The processes are all here, whatever this machine's name leads to.
+    os.environ["GLOO_SOCKET_IFNAME"] = "lo" if sys.platform == "linux" else "lo0"
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=world
     )
@@ -136,6 +140,8 @@ def worker(rank, world, folder):
     found["nan"] = joined(with_a_nan_on_the_last_rank(rank, world), world)
     if rank == 0:
         torch.save(found, f"{folder}/found.pt")
+    # Nobody leaves while another still listens.
+    distributed.barrier()
     distributed.destroy_process_group()
 
 
