@@ -516,13 +516,50 @@ def test_every_weight_function_moves_the_policy_by_its_stated_weight(key):
     parts = [torch.where(mask, part, 0.0) for part in (log_pi, log_mu)]
     if entry.level == "token":
         view = View(*parts, rewards[:, None], length[:, None], mask.double())
-        weight = entry.weight(view, parameters) * rewards[:, None]
+        weight = entry.weight(view, parameters) * entry.rewarded(view, parameters)
     else:
         view = View(*(part.sum(-1) for part in parts), rewards, length)
-        weight = (entry.weight(view, parameters) * rewards)[:, None]
+        weight = (entry.weight(view, parameters) * entry.rewarded(view, parameters))[:, None]
     expected = -torch.where(mask, weight, 0.0) / len(rewards)
+    if entry.penalty is not None:
+        added = entry.added(view, parameters).sum() / len(rewards)
+        expected += torch.autograd.grad(added, log_pi)[0]
     torch.testing.assert_close(slope, expected.detach(), rtol=1e-10, atol=1e-14)
     assert bool(metrics["finite"])
+
+
+def test_a_method_that_puts_something_in_the_place_of_the_reward_is_given_it():
+    log_pi, log_mu, mask, rewards = tokens()
+    shifted = slope_of(
+        ISReshapeLoss(weight="sft", normalisation="none"),
+        log_pi.requires_grad_(True),
+        log_mu,
+        rewards - 0.75,
+        mask,
+    )[0]
+    asymmetric = ISReshapeLoss(weight="asymre", parameters={"V": 0.75}, normalisation="none")
+    found = slope_of(asymmetric, log_pi, log_mu, rewards, mask)[0]
+    torch.testing.assert_close(found, shifted, rtol=1e-12, atol=1e-15)
+    assert bool((shifted < 0).any() and (shifted > 0).any())
+
+
+def test_a_penalty_is_added_to_the_loss_and_averaged_as_the_rest():
+    # P3O: min(w, ESS/n) held, and (1 - ESS/n) (log w + 1/w - 1) differentiated.
+    log_pi, log_mu, _, rewards = tokens()
+    log_pi, log_mu = log_pi.sum(-1).detach().requires_grad_(True), log_mu.sum(-1)
+    loss = ISReshapeLoss(weight="p3o", normalisation="none")
+    found = slope_of(loss, log_pi, log_mu, rewards)[0]
+    w = (log_pi - log_mu).exp().detach()
+    share = w.sum() ** 2 / (w * w).sum() / len(w)
+    pushed = w.clamp(max=float(share)) * rewards - (1 - share) * (1 - 1 / w)
+    torch.testing.assert_close(found, -pushed / len(w), rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("key", [k for k, entry in ATLAS.items() if "batch" in entry.needs])
+def test_what_looks_at_the_whole_batch_is_not_cut_into_parts(key):
+    log_pi, log_mu, mask, rewards = tokens()
+    with pytest.raises(ValueError, match="looks at the whole batch"):
+        ISReshapeLoss(weight=key).plan(log_pi, log_mu, rewards, mask)
 
 
 def test_weights_of_tokens_are_normalised_by_their_mean_over_tokens():

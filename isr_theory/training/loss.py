@@ -24,7 +24,14 @@ from isr_theory.training.batch import Batch, check_shapes, prepare
 from isr_theory.training.paper import paper_loss
 from isr_theory.training.plan import make_plan
 from isr_theory.training.settings import Settings
-from isr_theory.training.update import Plan, cells_of, coefficients, parameters
+from isr_theory.training.update import (
+    Plan,
+    advantages,
+    cells_of,
+    coefficients,
+    parameters,
+    penalty,
+)
 
 Tensor = Any
 
@@ -93,10 +100,16 @@ class ISReshapeLoss(Settings):
 
         `over=Ranks()` takes in those of all ranks, which must all call this, some perhaps with no
         sequence; group ids then are global, and `n_groups` says how many there are. Raises as the
-        call does, and ValueError in mode "paper", which knows no parts.
+        call does, and ValueError in mode "paper" and for a weight function that looks at the
+        whole batch, which know no parts.
         """
         if self.mode == "paper":
             raise ValueError("mode='paper' has no plan: its softmax is over the batch it is given")
+        if "batch" in self.entry.needs:
+            raise ValueError(
+                f"weight={self.entry.key!r} has no plan: it looks at the whole batch itself, which"
+                " therefore cannot be cut into parts"
+            )
         shared = over is not WHOLE
         if shared and groups is not None and n_groups is None:
             raise ValueError("n_groups must be given where groups lie on several processes")
@@ -130,7 +143,7 @@ def _value(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
     elif settings.entry.surrogate is None and batch.tokens is None:
         gain = _held(factor * own, batch.log_pi).sum()
     else:
-        advantage = batch.reward - plan.baseline[batch.prompt]
+        advantage = advantages(settings, batch, plan.baseline)
         surrogate = settings.entry.differentiated(
             batch.view(advantage), parameters(settings, plan.gamma)
         )
@@ -139,7 +152,8 @@ def _value(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
         gain = (factor * surrogate).sum()
     if settings.baseline == "control":
         gain = gain - _held(taken, batch.log_pi).sum()
-    return -gain
+    added = penalty(settings, batch, plan)
+    return -gain if added is None else added - gain
 
 
 def _held(weight: Tensor, log_pi: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from isr_theory.training.distributed import Ranks
 from isr_theory.training.settings import Settings
 from isr_theory.training.update import (
     Plan,
+    advantages,
     capped_weight,
     cells_of,
     coefficients,
@@ -43,7 +44,7 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
     if settings.normalisation != "group":
         count = count.sum(0, keepdim=True)
     top = _top(settings, log_w, cell, cells, over)
-    advantage = batch.reward - baseline[batch.prompt]
+    advantage = advantages(settings, batch, baseline)
     own = gradient_weight(settings, batch, gamma, top[cell], advantage)
     norm = own * batch.reward if settings.reward_normaliser else own
     parts = [_by_sequence(norm), _entries(batch)]

@@ -56,6 +56,25 @@ def cells_of(settings: Settings, batch: Batch) -> tuple[Tensor, int]:
     return torch.zeros_like(batch.prompt), 1
 
 
+def advantages(settings: Settings, batch: Batch, baseline: Tensor) -> Tensor:
+    """Return what f is multiplied by, (n,): r - b, or what the method puts in the place of r."""
+    reward = batch.reward - baseline[batch.prompt]
+    if settings.entry.advantage is None:
+        return reward
+    given = {**settings.entry.parameters, **settings.parameters}
+    return settings.entry.rewarded(batch.view(reward), given).reshape(reward.shape)
+
+
+def penalty(settings: Settings, batch: Batch, plan: Plan) -> Tensor | None:
+    """Return what the method adds to the loss, averaged as the rest of it; None in most."""
+    added = settings.entry.added(batch.view(batch.reward), parameters(settings, plan.gamma))
+    if added is None:
+        return None
+    cell, _ = cells_of(settings, batch)
+    by_sequence = added if batch.tokens is None else added.sum(-1)
+    return (plan.share[cell] * by_sequence).sum()
+
+
 def gradient_weight(
     settings: Settings, batch: Batch, gamma: Tensor, top: Tensor, advantage: Tensor
 ) -> Tensor:
@@ -82,7 +101,7 @@ def coefficients(settings: Settings, batch: Batch, plan: Plan) -> tuple[Tensor, 
     The first and the last are (n,); the update's weight on grad log pi is first * f - last.
     """
     cell, _ = cells_of(settings, batch)
-    advantage = batch.reward - plan.baseline[batch.prompt]
+    advantage = advantages(settings, batch, plan.baseline)
     own = gradient_weight(settings, batch, plan.gamma, plan.top[cell], advantage)
     share, mean = plan.share[cell], plan.mean_weight[cell]
     # A cell whose weights are all 0 moves nothing.
