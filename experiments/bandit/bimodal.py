@@ -98,24 +98,28 @@ def climb(
     """Return mean and variance after natural-gradient ascent, and the size of the last step.
 
     The natural gradient of J moves the policy's moments towards those of nu. A whole step never
-    lowers J, whatever the family; near the end its speed is 1 - gamma, so steps are longer there.
+    lowers J, whatever the family; near the end its speed is 1 - gamma, so steps are longer there,
+    and halved, start by start, down to a whole one where the pull turns round and grows.
     """
     y = grid()
-    step = min(max(0.4 / (1 - gamma), 1.0), 40.0)
-    last = torch.tensor(math.inf)
+    step = torch.full_like(theta, max(0.4 / (1 - gamma), 1.0))
+    before = torch.zeros((2, *theta.shape), dtype=torch.float64)
     for _ in range(steps):
         mean, second = tilted(y, m, gamma, theta, v)
-        moved = theta + step * (mean - theta)
-        square = v + theta**2 + step * (second - v - theta**2)
+        pull = torch.stack([mean - theta, second - v - theta**2 if free else 0 * theta])
+        turned = ((pull * before).sum(0) < 0) & (pull.norm(dim=0) > 0.9 * before.norm(dim=0))
+        step, before = torch.where(turned, (step / 2).clamp_min(1.0), step), pull
+        moved, square = theta + step * pull[0], v + theta**2 + step * pull[1]
         # A long step may leave the moments of any law: then a whole one is taken, which cannot.
         inside = square - moved**2 > v / 4
-        new_theta = torch.where(inside, moved, mean) if free else moved
-        new_v = torch.where(inside, square - moved**2, second - mean**2) if free else v
-        last = ((new_theta - theta).abs() + (new_v - v).abs()).max()
-        theta, v = new_theta, new_v
-        if float(last) < 1e-13:
+        if free:
+            theta = torch.where(inside, moved, mean)
+            v = torch.where(inside, square - moved**2, second - mean**2)
+        else:
+            theta = moved
+        if float(pull.abs().max()) < 1e-13:
             break
-    return theta, v, float(last)
+    return theta, v, float((step * pull).abs().max())
 
 
 def _ascents(settings: Settings, m: float, gamma: float, *, free: bool) -> Json:

@@ -89,9 +89,8 @@ def climb_features(
     """Return the policy softmax(shared theta) after natural-gradient steps, and its last slope.
 
     `shared` is (seeds, arms, features). A step solves F d = shared^T (pi_eff - pi), F the Fisher
-    matrix, and is shortened so that no logit moves by more than 1 against another. The slope is
-    the largest d^T F d of the last step: how far, in squared units of log-probability, it still
-    goes.
+    matrix, and is shortened so that no logit of an arm in use moves by more than 1 against another.
+    The slope is the largest entry of shared^T (pi_eff - pi), which is 0 at an optimum.
     """
     left = torch.tensor(0.0)
     # Where the optimum is at infinity F tends to 0: the ridge keeps it solvable.
@@ -104,11 +103,13 @@ def climb_features(
         pull = (shared.transpose(-1, -2) @ off[..., None])[..., 0]
         d = torch.linalg.solve(fisher, pull)
         moves = (shared @ d[..., None])[..., 0]
-        spread = (moves.amax(-1) - moves.amin(-1))[..., None]
-        theta = theta + 0.5 * d / spread.clamp_min(1.0)
-        left = (d * pull).sum(-1)
+        # Where the optimum is at infinity some arms are long dead: they may move farther.
+        worth = torch.where(policy > 1e-12, 1.0, 0.05)
+        scaled = worth * (moves - (policy * moves).sum(-1, keepdim=True))
+        theta = theta + 0.5 * d / scaled.abs().amax(-1, keepdim=True).clamp_min(1.0)
+        left = pull.abs().max()
     policy = torch.softmax((shared @ theta[..., None])[..., 0], dim=-1)
-    return policy, float(left.max())
+    return policy, float(left)
 
 
 def slopes(log_ratio: Tensor, raw: Tensor) -> tuple[Tensor, Tensor]:
