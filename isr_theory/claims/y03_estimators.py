@@ -37,14 +37,18 @@ NEAR = Draft(
     title=Text(
         "Least variance at (d+2)/(4d+6), then past 1/4 from above", "最小方差在 (d+2)/(4d+6)"
     ),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It is: 0.2999, 0.2856 and 0.2608 for one, two and ten dimensions at sigma2 = 0.01, "
+        "and 0.2551, 0.2550 and 0.2546 at 400.",
+        "成立：σ²=0.01 时一、二、十维分别为 0.2999、0.2856、0.2608；σ²=400 时为 "
+        "0.2551、0.2550、0.2546。",
+    ),
     statement=r"\arg\min_\gamma n\,\mathrm{tr\,Cov} = \tfrac{d+2}{4d+6} \pm 0.001"
     r"\ (\sigma^2 = 0.01);\qquad \tfrac14 + \tfrac{2}{\sigma^2+4d} \pm 0.0005\ (\sigma^2 = 400)",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("C7.5.c.fix", "VAR.gaussian"),
-    open_reason="the run has not been made",
 )
 
 
@@ -68,15 +72,19 @@ JUMP = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Near 1/sigma2, then a jump, in one dimension", "一维：1/σ² 附近，然后跳变"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It is so: 1.02 to 1.05 over sigma2 up to 69.3, where it is 0.0147, and 0.279 at "
+        "69.4; in two and ten dimensions nothing happens there.",
+        "成立：σ² 至 69.3 为 1.02–1.05 倍 1/σ²（彼处 0.0147），69.4 时跳至 "
+        "0.279；二维与十维在此处无变化。",
+    ),
     statement=r"d = 1:\ \sigma^2 \arg\min_\gamma n\,\mathrm{Var} \in [1, 1.06]"
     r"\ (25 \le \sigma^2 \le 69.3),\quad \arg\min > 0.27\ (\sigma^2 = 69.4);\qquad"
     r" d = 2, 10:\ \arg\min \text{ moves by less than } 0.001 \text{ between } 69.3, 69.4",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("VAR.jump", "VAR.midrange"),
-    open_reason="the run has not been made",
 )
 
 
@@ -100,14 +108,16 @@ CODED = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Self-normalised, least variance at 0", "自归一化：方差在 0 处最小"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It is, for all 39 shifts; on two arms it is least at 1, and on three arms at 0.",
+        "39 个平移全部成立；两臂时在 1 处最小，三臂时在 0 处。",
+    ),
     statement=r"\arg\min_\gamma n\,\mathrm{tr\,Cov}(\hat g^{SN}_\gamma) = 0"
     r" \text{ for every shift};\quad = 1 \text{ on two arms}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("VAR.sngaussian", "VAR.selfnormalised"),
-    open_reason="the run has not been made",
 )
 
 
@@ -129,16 +139,21 @@ QUARTER = Draft(
         "1/4 is near the least second moment, not near the least variance",
         "1/4 接近最小二阶矩，而不接近最小方差",
     ),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "So it is: 397 of 400 second moments are least within 0.05 of 1/4, and 29 of 400 "
+        "variances; at 1/4 the middle half has 21% more variance than it need have, 36% "
+        "self-normalised.",
+        "成立：400 个问题中 397 个的二阶矩最小点距 1/4 不到 0.05，方差则仅 29 个；取 1/4 "
+        "使方差（四分位均值）多出 21%，自归一化多出 36%。",
+    ),
     statement=r"\text{random problems: } |\arg\min \mathbb{E}[w^{2\gamma}] - \tfrac14| < 0.05"
     r" \text{ in } 95\%,\ \text{and the minimiser of } \mathrm{tr\,Cov} \text{ is } > 0.15"
     r" \text{ from } \tfrac14 \text{ in the interquartile mean, at a cost of over } 5\%",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("VAR.local", "VAR.three", "T6.3.fix"),
     reading="mu and pi softmaxes of six standard normal logits, r = e^z with z standard normal",
-    open_reason="the run has not been made",
 )
 
 
@@ -159,17 +174,20 @@ ERROR = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("More data, larger gamma", "数据越多，γ 越大"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It does, for every shift up to sigma2 = 16: at sigma2 = 1 in one dimension from "
+        "0.415 for a single row over 0.876 for 64 to 0.9986 for 10,000.",
+        "σ² 至 16 的每个平移都成立：一维 σ²=1 时，n=1 为 0.415，n=64 为 0.876，n=10⁴ 为 0.9986。",
+    ),
     statement=r"\gamma_n = \arg\min |g_\gamma - g_1|^2 + \mathrm{tr\,Cov}/n:\quad"
     r" \gamma_1 > \tfrac14,\ \gamma_n \text{ rises in } n\ (\sigma^2 \le 16),"
     r"\ \gamma_{10^4} > 0.9\ (\sigma^2 \le 4 \text{ and all problems with arms})",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("T7.6.a.fix", "VAR.gaussian"),
     reading="of the plain estimator, at the batch sizes 1, 4, 16, 64, 256, 1024 and 10,000; the"
     " bias falls in gamma for shifts with sigma2 <= 16, so that less variance means more gamma",
-    open_reason="the run has not been made",
 )
 
 
@@ -193,16 +211,20 @@ DRAWN = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Real estimators vary as the formulas have it", "实际估计量的方差与公式一致"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "They do: plain within 1.4% of the formula, self-normalised within 2% but at gamma = "
+        "3/4 and sigma2 = 1, where the first order in 1/n is up to 4.7% too large at n = 128.",
+        "成立：普通估计与公式相差至多 1.4%；自归一化至多 2%，唯 γ=3/4、σ²=1 处一阶公式在 "
+        "n=128 时至多偏大 4.7%。",
+    ),
     statement=r"\mathrm{tr\,Cov} \text{ of drawn batches over its formula} \in [0.95, 1.05]"
     r" \text{ (plain)},\ [0.9, 1.1] \text{ (self-normalised), at four standard errors}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("C7.5.c.fix", "VAR.sngaussian", "T6.3.fix"),
     reading="batches of 128; the formula of the plain estimator is exact at every n, that of the"
     " self-normalised one to the first order in 1/n",
-    open_reason="the run has not been made",
 )
 
 
