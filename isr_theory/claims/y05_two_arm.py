@@ -15,7 +15,7 @@ from isr_theory.draft import Draft, frozen
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
-RECORDED = recorded.summary("two_arm")
+RECORDED: Any = recorded.summary("two_arm")
 EXACT = Scope("mu = (1/2, 1/2), r = (1, 2); exact ascent and exact fits from mu")
 NOISY = Scope("64 seeds, batches of 4 and 16, four gammas, 6,000 steps of 0.1")
 KEPT = Scope("4,000 data sets each of 8, 32 and 128 rows, five gammas")
