@@ -38,7 +38,7 @@ class Settings:
     sizes: tuple[int, ...] = (32, 512, 4096)
     draws: int = 49152
     """Rows of all seeds of a cell together in a step: at n = 4,096 there are two cells of 12."""
-    seeds: int = 64
+    seeds: int = 256
     """At most so many seeds."""
     within: float = 0.8
     """Where the pull of self-normalised weights at gamma = 1 is measured, inside the zone."""

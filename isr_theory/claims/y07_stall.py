@@ -17,13 +17,13 @@ from isr_theory.engines.answers import all_of
 
 RECORDED: Any = recorded.summary("stall")
 EXACT = Scope("rho_min = 0.3; N(theta, 1) from seven starts, (.6, .3, .1) from two, 6,000 steps")
-NOISY = Scope("rho_min = 0.3, N(theta, 1) from theta = 2, 6,000 steps of 0.05, 24 to 64 seeds")
+NOISY = Scope("rho_min = 0.3, N(theta, 1) from theta = 2, 6,000 steps of 0.05, 24 to 256 seeds")
 PULLS = Scope("theta = 0.8, 400,000 batches each of 64 and 256")
 NOT_RUN = Text("Not run yet.", "尚未运行。")
 OPEN = "the run has not been made"
 EDGE = math.sqrt(-math.log(0.3))
-# Six digits are kept.
-ROUNDED = 2e-6
+# Six significant digits are kept: half a unit of the last is 5e-6 for numbers above 1.
+ROUNDED = 6e-6
 
 BAN_EDGE = Draft(
     "BAN.edge",

@@ -40,14 +40,15 @@ BAN_COVERAGE = Draft(
     title=Text("How often a batch's gamma meets its target", "批次的 γ 多常达标"),
     finding=NOT_RUN,
     statement=r"\log w \text{ normal}, \sigma^2 > L:\ "
-    r"\Pr(\mathrm{ESS}_{\hat\gamma}/n \ge \rho_{\min}) = \Pr(\chi^2_{n-1} \ge n) \text{ for the closed form},\ 0.95 \text{ at the upper bound of }"
+    r"\Pr(\mathrm{ESS}_{\hat\gamma}/n \ge \rho_{\min}) = \Pr(\chi^2_{n-1} \ge n)"
+    r"\text{ for the closed form},\ 0.95 \text{ at the upper bound of }"
     r" \sigma^2\quad(\pm 0.03)",
     subject=RECORDED,
     expect=Verdict.OPEN,
     predicted=Verdict.SUPPORTED,
     uses=("GAM.coverage", "GAM.upper"),
-    reading="the population's ESS at the gamma of each step, over all steps of all rates; the"
-    " rule's variance has n, not n - 1, below its line, so that it meets its target less often still",
+    reading="the population's ESS at the gamma of each step, over all steps of all rates; the rule"
+    " divides by n, not n - 1, for the variance, so that it meets its target less often still",
     open_reason=OPEN,
 )
 MARGIN = 0.03
