@@ -19,8 +19,6 @@ RECORDED: Any = recorded.summary("two_arm")
 EXACT = Scope("mu = (1/2, 1/2), r = (1, 2); exact ascent and exact fits from mu")
 NOISY = Scope("64 seeds, batches of 4 and 16, four gammas, 6,000 steps of 0.1")
 KEPT = Scope("4,000 data sets each of 8, 32 and 128 rows, five gammas")
-NOT_RUN = Text("Not run yet.", "尚未运行。")
-OPEN = "the run has not been made"
 SLOWEST = 0.9
 
 # The curve as it was published or follows to three digits: the better arm's share.
@@ -39,15 +37,18 @@ BAN_CURVE = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("The two-arm curve is one family of fixed points", "双臂曲线是一族不动点"),
-    finding=NOT_RUN,
+    finding=Text(
+        "Exact ascent and 100 exact fits both end at .667, .716, .800, .941 and .999 for gamma ="
+        " 0, .25, .5, .75 and .9.",
+        "精确上升与 100 次精确拟合都止于 .667、.716、.800、.941、.999（γ = 0、.25、.5、.75、.9）。",
+    ),
     statement=r"\mu = (\tfrac12, \tfrac12),\ r = (1, 2):\ \pi_\infty(2) ="
     r" .667, .716, .800, .941, .999 \text{ at } \gamma = 0, .25, .5, .75, .9"
     r"\text{, by ascent and by repeated fits}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.maximiser", "OBJ.em", "OBJ.limits"),
-    open_reason=OPEN,
 )
 
 
@@ -69,14 +70,18 @@ BAN_FITS = Draft(
     title=Text(
         "k fits with whole weights are gamma = 1 - 1/k", "以完整权重拟合 k 次等于 γ = 1 − 1/k"
     ),
-    finding=NOT_RUN,
+    finding=Text(
+        "After k fits with whole weights the better arm has odds of 2^k, .667 to .999 for k = 1"
+        " to 10: the published 0/100 is ten fits and not an end.",
+        "以完整权重拟合 k 次后较优臂的赔率为 2^k，k = 1 到 10 时从 .667 到 .999：已发表的 0/100 "
+        "是约十次拟合的结果，并非终点。",
+    ),
     statement=r"\gamma = 1,\ \pi_0 = \mu:\ \pi_k \propto \mu\,r^k = q_{1 - 1/k}"
     r"\quad (k = 1, \dots, 10)",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.em", "OBJ.maximiser"),
-    open_reason=OPEN,
 )
 # A fit is 400 halvings of its distance: rounding is all that is left. The summary has 6 digits.
 ROUNDED = 2e-6
@@ -97,14 +102,17 @@ BAN_NOISE = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Small batches do not move the curve", "小批量不移动该曲线"),
-    finding=NOT_RUN,
+    finding=Text(
+        "With batches of 4 and 16 the mean share stays within 0.001 of the curve at all four"
+        " gammas.",
+        "批量为 4 与 16 时，四个 γ 处的平均占比与曲线相差均在 0.001 以内。",
+    ),
     statement=r"n = 4, 16:\ \bigl|\overline{\pi_t(2)} - q_\gamma(2)\bigr| \le 0.02"
     r"\quad (\gamma = 0, .25, .5, .75)",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.maximiser", "OBJ.stability"),
-    open_reason=OPEN,
     reading="the mean over the second half of the steps",
 )
 # The policy's mean is curved in the logit, whose variance is of order step/n: a hundredth.
@@ -136,14 +144,18 @@ BAN_ROWS = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("One data set misleads as often at every gamma", "单一数据集误导的概率与 γ 无关"),
-    finding=NOT_RUN,
+    finding=Text(
+        "14.7% of data sets of 8 rows, 2.5% of 32 and none of 4,000 of 128 lead to the worse arm,"
+        " the same ones at every gamma: no exponent makes up for the rows.",
+        "8 行的数据集有 14.7%、32 行的有 2.5% 引向较差臂，128 行的 4,000 个中无一；各 γ 下是同一"
+        "批数据集：任何指数都补不回样本。",
+    ),
     statement=r"\Pr(\text{the worse arm ends above } \tfrac12)"
     r" = \Pr(\mathrm{Bin}(n, \tfrac12) < n/3)\quad\text{for every } \gamma,\ n = 8, 32, 128",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.em", "OBJ.maximiser"),
-    open_reason=OPEN,
     reading="to within 0.02; fits are exact, so that only the rows are random",
 )
 

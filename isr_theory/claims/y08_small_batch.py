@@ -22,8 +22,6 @@ RECORDED: Any = recorded.summary("small_batch")
 NORMAL = Scope("N(theta, 1) from N(0, 1), n = 8, 32, 256, rho_min = 0.3, four rates, 48 seeds")
 LARGE = Scope("N(theta, 1) from N(0, 1), n = 256, the best of four rates, 24 seeds to judge")
 BOTH = Scope("a Gaussian and 16 arms, n = 8, 32, 256, the best of four rates, 24 seeds to judge")
-NOT_RUN = Text("Not run yet.", "尚未运行。")
-OPEN = "the run has not been made"
 CLOSED = "closed form"
 
 
@@ -38,18 +36,21 @@ BAN_COVERAGE = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("How often a batch's gamma meets its target", "批次的 γ 多常达标"),
-    finding=NOT_RUN,
+    finding=Text(
+        "The closed form meets the target in 33%, 42% and 47% of the steps at n = 8, 32 and 256,"
+        " the chi-squared bound in 95% at each.",
+        "闭式在 n = 8、32、256 时分别有 33%、42%、47% 的步达标，卡方上界则各为 95%。",
+    ),
     statement=r"\log w \text{ normal}, \sigma^2 > L:\ "
     r"\Pr(\mathrm{ESS}_{\hat\gamma}/n \ge \rho_{\min}) = \Pr(\chi^2_{n-1} \ge n)"
     r"\text{ for the closed form},\ 0.95 \text{ at the upper bound of }"
     r" \sigma^2\quad(\pm 0.03)",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("GAM.coverage", "GAM.upper"),
     reading="the population's ESS at the gamma of each step, over all steps of all rates; the rule"
     " divides by n, not n - 1, for the variance, so that it meets its target less often still",
-    open_reason=OPEN,
 )
 MARGIN = 0.03
 
@@ -71,16 +72,21 @@ BAN_OVERSHOOT = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Exact ESS overshoots by more", "精确 ESS 超得更多"),
-    finding=NOT_RUN,
+    finding=Text(
+        "The closed form is off its target by .40, .26 and .09 on the log scale at n = 8, 32 and"
+        " 256, exact ESS by .66, .67 and .30, which meets it in 6%, 16% and 28% of the steps;"
+        " with 16 arms, where log w is not normal, it is the closed form that is farther off.",
+        "n = 8、32、256 时闭式在对数尺度上偏离目标 .40、.26、.09，精确 ESS 偏离 .66、.67、.30 且"
+        "仅有 6%、16%、28% 的步达标；16 臂问题中 log w 不正态，反而是闭式偏离更多。",
+    ),
     statement=r"\log w \text{ normal}, n = 8, 32, 256:\ \mathbb{E}|\log \mathrm{ESS}_{\hat\gamma}/"
     r"(n\rho_{\min})| \text{ of the closed form} \le 0.8 \text{ of that of the exact ESS,}"
     r"\text{ which meets the target less often}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("GAM.monitor", "GAM.coverage"),
     reading="the population's ESS at the gamma of each step, over all steps of all rates",
-    open_reason=OPEN,
 )
 
 
@@ -102,16 +108,20 @@ BAN_ENDS = Draft(
     title=Text(
         "With large batches each method ends at its fixed point", "大批量时各方法止于其不动点"
     ),
-    finding=NOT_RUN,
+    finding=Text(
+        "At n = 256 values of .550, .588, .631, .677 and .705 for fixed gamma and .671 for the"
+        " closed form, all within 0.003 of the fixed points'.",
+        "n = 256 时固定 γ 的值为 .550、.588、.631、.677、.705，闭式为 .671，与不动点的值相差都在"
+        " 0.003 以内。",
+    ),
     statement=r"n = 256:\ \mathbb{E}_\pi[r] \text{ within } 0.01 \text{ of its value at }"
     r" \theta = \tfrac{2}{2 - \gamma} \text{ for fixed } \gamma"
     r"\text{, and at } 1 + \tfrac12\sqrt{-\log\rho_{\min}} \text{ for the closed form}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.maximiser", "DYN.fixed"),
     source="new here",
-    open_reason=OPEN,
 )
 CLOSE = 0.01
 
@@ -146,17 +156,22 @@ BAN_BEST = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("gamma* is no worse than any fixed gamma", "γ* 不逊于任何固定 γ"),
-    finding=NOT_RUN,
+    finding=Text(
+        "It ends below gamma = 1 at every n, on both problems: chances of .12, 0 and 0, and of"
+        " .01, 0 and 0; it beats gamma up to .5 everywhere and is level with .75 on the Gaussian"
+        " up to n = 32; exact ESS ends above it and both safe rules below.",
+        "在两个问题、每个 n 上它都低于 γ = 1：胜率为 .12、0、0 与 .01、0、0；它处处胜过 γ ≤ .5"
+        "，在高斯问题上 n ≤ 32 时与 .75 相当；精确 ESS 高于它，两种保守规则低于它。",
+    ),
     statement=r"\Pr(\mathbb{E}_\pi[r] \text{ at } \gamma^* > \mathbb{E}_\pi[r] \text{ at } \gamma)"
     r" \ge \tfrac12 - 0.1\quad\text{for } \gamma = 0, .25, .5, .75, 1,\ n = 8, 32, 256",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.REFUTED,
     predicted=Verdict.REFUTED,
     uses=("OBJ.maximiser", "DYN.fixed"),
     source="new here",
     reading="what the rule is meant to be good for; refuted already by the fixed points: at n = 256"
     " gamma = 1 ends at the best policy of the Gaussian problem, and the rule below it",
-    open_reason=OPEN,
 )
 NO_WORSE = 0.4
 
