@@ -71,10 +71,10 @@ BAN_FITS = Draft(
         "k fits with whole weights are gamma = 1 - 1/k", "以完整权重拟合 k 次等于 γ = 1 − 1/k"
     ),
     finding=Text(
-        "After k fits with whole weights the better arm has odds of 2^k, .667 to .999 for k = 1"
-        " to 10: the published 0/100 is ten fits and not an end.",
-        "以完整权重拟合 k 次后较优臂的赔率为 2^k，k = 1 到 10 时从 .667 到 .999：已发表的 0/100 "
-        "是约十次拟合的结果，并非终点。",
+        "After k fits with whole weights the better arm has odds of 2^k, .667 at k = 1 and .999"
+        " at 10, and rounds to 0/100 from the eighth fit on: the curve is a count of fits.",
+        "以完整权重拟合 k 次后较优臂的赔率为 2^k，k = 1 时 .667，k = 10 时 .999，自第八次起四舍五入"
+        "为 0/100：曲线即拟合次数。",
     ),
     statement=r"\gamma = 1,\ \pi_0 = \mu:\ \pi_k \propto \mu\,r^k = q_{1 - 1/k}"
     r"\quad (k = 1, \dots, 10)",
