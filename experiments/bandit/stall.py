@@ -36,8 +36,8 @@ class Settings:
     steps: int = 6000
     start: float = 2.0
     sizes: tuple[int, ...] = (32, 512, 4096)
-    draws: int = 49152
-    """Rows of all seeds of a cell together in a step: at n = 4,096 there are two cells of 12."""
+    draws: int = 24576
+    """Rows of all seeds of a cell together in a step: at n = 4,096 there are four cells of 6."""
     seeds: int = 256
     """At most so many seeds."""
     within: float = 0.8
@@ -52,15 +52,20 @@ def cells(settings: Settings) -> list[Cell]:
         Cell("exact, tabular", {"part": "arms"}),
     ]
     noisy = [
-        Cell(f"{way}, n {n}, {half}", {"part": "batches", "way": way, "n": n, "half": half})
+        Cell(f"{way}, n {n}, {k}", {"part": "batches", "way": way, "n": n, "stream": k})
         for way in WAYS
         for n in settings.sizes
         # The ways out are no slower with more rows, and dear.
         if n < 2048 or way in WAYS[:2]
-        for half in range(1 if n < 2048 else 2)
+        for k in range(_parts(n))
     ]
     pulls = [Cell(f"pull, n {n}", {"part": "pull", "n": n}) for n in (64, 256)]
     return [*exact, *noisy, *pulls]
+
+
+def _parts(n: int) -> int:
+    """Return into how many cells, of other seeds, the seeds of a large batch are split."""
+    return 1 if n < 2048 else 4
 
 
 def gaussian(settings: Settings) -> Json:
@@ -136,9 +141,9 @@ def _nonzero(x: Any) -> Any:
     return torch.where(x.abs() < 1e-12, 1.0, x)
 
 
-def batches(settings: Settings, way: str, n: int, half: int) -> Json:
+def batches(settings: Settings, way: str, n: int, stream: int) -> Json:
     """Train from outside the zone with batches of n, all seeds at once."""
-    generator = torch.Generator().manual_seed(20260200 + 10 * n + half)
+    generator = torch.Generator().manual_seed(20260200 + 10 * n + stream)
     count = max(2, min(settings.seeds, settings.draws // n))
     theta = torch.full((count,), settings.start, dtype=torch.float64)
     late = torch.zeros_like(theta)
@@ -185,10 +190,9 @@ def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
     noisy, pulls = [], []
     for cell in cells(settings):
         got, n = found[cell.key], cell.arguments.get("n")
-        if cell.arguments["part"] == "batches" and not cell.arguments["half"]:
+        if cell.arguments["part"] == "batches" and not cell.arguments["stream"]:
             way = cell.arguments["way"]
-            both = [found.get(f"{way}, n {n}, {half}", {"late": []})["late"] for half in (0, 1)]
-            late = both[0] + both[1]
+            late = [x for k in range(_parts(n)) for x in found[f"{way}, n {n}, {k}"]["late"]]
             row = {"way": way, "n": n, "seeds": len(late), "late": iqm_interval(late)}
             noisy.append({**row, "least": min(late), "most": max(late), "path": got["path"]})
         elif cell.arguments["part"] == "pull":
