@@ -295,3 +295,15 @@ def test_an_interrupted_run_writes_nothing(tmp_path):
     assert "nothing was written" in errors
     assert "Traceback" not in errors
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
+
+
+@pytest.mark.parametrize("value", ["1e71", "-1e71", "-3.4028235e38"])
+def test_a_log_weight_that_cannot_be_one_costs_its_own_row(tmp_path, capsys, value):
+    path = tmp_path / "run.csv"
+    rows = [f"{0.01 * k}" for k in range(100)]
+    rows[7] = value
+    path.write_text("log_w\n" + "\n".join(rows) + "\n")
+    found = report(capsys, str(path))
+    assert found["choice"]["n"] == 99
+    assert [row["line"] for row in found["bad"]] == [9]
+    assert "a weight of 0 is -inf" in found["bad"][0]["reason"]

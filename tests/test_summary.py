@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isr_theory import moments
 from isr_theory.diagnose import strata as strata_module
-from isr_theory.diagnose import summary
+from isr_theory.diagnose.bins import PART, WHOLE
 from isr_theory.diagnose.strata import (
     MISSING,
     MOST_CELLS,
@@ -33,9 +33,8 @@ def parts_of(log_w, cuts):
 
 
 def bin_error(found, order):
-    """The relative error of a sum of w^order that a bin of this width allows, as derived there."""
-    half = order * found.bins.width / 2
-    return math.exp(half) * half**3 / 6
+    """The relative error of a sum of w^order that the bins allow, as derived there."""
+    return found.bins.grid.error(order, found.n)
 
 
 def assert_same(one, other, log_w):
@@ -45,19 +44,16 @@ def assert_same(one, other, log_w):
     if one.bins is None:
         assert other.bins is None
         return
-    assert (one.bins.width, one.bins.first) == (other.bins.width, other.bins.first)
+    assert one.bins.anchor == other.bins.anchor
+    np.testing.assert_array_equal(one.bins.numbers, other.bins.numbers)
     np.testing.assert_array_equal(one.bins.sums[0, 0], other.bins.sums[0, 0])
     finite = log_w[np.isfinite(log_w)]
-    # Offsets are rounded as log-weights are, then added, at most twice each: once where they fall,
-    # once where a bin is widened.
-    unit = 4 * len(finite) * DOUBLE * (np.abs(finite).max() + one.bins.width)
+    # Offsets are rounded as log-weights are, then added, at most as often as a bin is widened.
+    _, widths = one.bins.centres()
+    unit = 20 * len(finite) * DOUBLE * (np.abs(finite).max() + widths.max())
     for power in (1, 2):
-        np.testing.assert_allclose(
-            one.bins.sums[0, power],
-            other.bins.sums[0, power],
-            rtol=0,
-            atol=unit * len(finite) * one.bins.width ** (power - 1),
-        )
+        off = np.abs(one.bins.sums[0, power] - other.bins.sums[0, power])
+        assert (off <= unit * len(finite) * widths ** (power - 1)).all()
     reach = np.ptp(finite) + unit
     assert one.mean == pytest.approx(other.mean, rel=0, abs=unit)
     for power, (a, b) in enumerate(zip(one.powers, other.powers, strict=True), start=2):
@@ -98,6 +94,9 @@ def laws():
         "left": -3 * rng.standard_exponential(n),
         "zeros": np.where(rng.random(n) < 0.1, -np.inf, 3 * rng.standard_normal(n)),
         "low outlier": np.append(2 * rng.standard_normal(n), -9e3),
+        "masked logits": np.append(2 * rng.standard_normal(n), [-1e9, -1e9]),
+        "uniform": rng.uniform(-1500, 1500, n),
+        "high outlier": np.append(rng.standard_normal(n), 1e5),
         "narrow": 1e-4 * rng.standard_normal(n) + 17,
     }
 
@@ -137,22 +136,55 @@ def test_values_beside_the_weights_are_averaged_with_them():
         np.testing.assert_allclose(found.tilted_means(order), truth, atol=1e-6)
 
 
-def test_bins_widen_for_a_range_and_stay_few():
-    far = summarise(np.array([-1e6, 0.0, 1e6]))
-    assert far.bins.sums.shape[-1] <= summary.MOST_BINS
-    assert far.bins.width == 8.0
-    both = merge(summarise(np.array([0.0, 1e-3])), far)
-    assert both.bins.width == 8.0
+@pytest.mark.parametrize("name", laws())
+@pytest.mark.parametrize("order", [0.0, 1e-3, 0.1, 1.0, 2.0])
+def test_the_bins_of_a_part_are_as_good_as_they_say(name, order):
+    log_w = laws()[name]
+    parts = (summarise(part, grid=PART) for part in np.array_split(log_w, 9))
+    found, exact = merge_all(parts), moments.sample(log_w)
+    value = found.log_mean(np.array([order]))[0]
+    truth = exact.log_mean(np.array([order]))[0]
+    rounding = 16 * DOUBLE * (1 + order * np.abs(exact.finite).max())
+    assert PART.error(order, len(log_w)) < 1e-4
+    assert value == pytest.approx(truth, rel=0, abs=PART.error(order, len(log_w)) + rounding)
+
+
+def test_bins_stay_few_and_fine_near_the_largest_whatever_the_range():
+    log_w = -np.geomspace(1e-6, 1e12, 1_000_000)
+    # 2,048 nats of 1/128, and thirty octaves of 4,096.
+    assert len(summarise(log_w).bins.numbers) < 2**19
+    # Forty octaves of 256.
+    assert len(summarise(log_w, grid=PART).bins.numbers) < 12_000
+    far = summarise(np.array([-1e12, 0.0, 3.0]))
+    both = merge(far, summarise(np.array([1e-3, 1e9])))
     assert both.bins.sums[0, 0].sum() == 5
+    _, widths = both.bins.centres()
+    assert widths[-1] == WHOLE.width
     with pytest.raises(ValueError, match="beyond 1e"):
         summarise(np.array([0.0, 1e80]))
+
+
+@given(batches, st.sampled_from([PART, WHOLE]))
+def test_every_number_is_in_its_bin(log_w, grid):
+    finite = log_w[np.isfinite(log_w)]
+    if not len(finite):
+        return
+    found = summarise(finite, grid=grid).bins
+    centres, widths = found.centres()
+    assert (centres[:-1] + widths[:-1] / 2 <= centres[1:] - widths[1:] / 2).all()
+    assert (finite < centres[-1] + widths[-1] / 2).all()
+    place = np.searchsorted(centres - widths / 2, finite, side="right") - 1
+    np.testing.assert_array_equal(np.bincount(place, minlength=len(centres)), found.sums[0, 0])
+    near = 2 * (finite.max() - finite) / grid.octave
+    assert (widths[place] <= np.maximum(grid.width, near)).all()
 
 
 def test_a_number_falls_into_the_same_bin_whatever_the_others_are():
     # Far from the first bin a number just below a border must not be rounded across it.
     just_below = np.nextafter(0.0, -1.0)
     alone, among = summarise(np.array([just_below])), summarise(np.array([just_below, 2000.0]))
-    assert alone.bins.first == among.bins.first == -1
+    below, _ = alone.bins.centres()
+    assert below[0] == -WHOLE.width / 2
     assert among.bins.sums[0, 0, 0] == 1
 
 

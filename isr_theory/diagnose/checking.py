@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from isr_theory.diagnose import columns
 from isr_theory.diagnose.records import SHOWN, Array, BadRow, Batch, Layout
-from isr_theory.diagnose.rules import Rule, all_usable, number_rule, overflow_rule
+from isr_theory.diagnose.rules import Rule, all_usable, in_range, number_rule, range_rule
 from isr_theory.diagnose.tokens import Part, token_weights
 
 
@@ -74,10 +74,10 @@ def _row_weights(
     parts = [columns.numbers(chunk.columns[name]) for name in names]
     values = [part.values for part in parts]
     log_w = values[0] - values[1] if len(values) == 2 else values[0]
-    if np.isfinite(log_w.sum()):
+    if in_range(log_w):
         return log_w, []
     rules = [number_rule(*each) for each in zip(names, roles, parts, strict=True)]
-    return log_w, [*rules, overflow_rule(names, log_w)]
+    return log_w, [*rules, range_rule(names, log_w)]
 
 
 def _measured(chunk: Chunk, name: str, role: str, rules: list[Rule]) -> Array:

@@ -14,6 +14,11 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+LARGEST = 1e12
+"""Log w of a larger size, in nats, is an error of the log: what stands for a weight of 0 is -inf.
+
+Up to it numbers are still apart by less than a bin is wide.
+"""
 # Rows of a batch that are shown with the reason why they could not be used.
 SHOWN = 20
 

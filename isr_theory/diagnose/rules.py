@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isr_theory.diagnose.columns import Numbers
-from isr_theory.diagnose.records import Array
+from isr_theory.diagnose.records import LARGEST, Array
 
 Mask = NDArray[np.bool_]
 
@@ -58,9 +58,21 @@ def all_usable(role: str, values: Array) -> bool:
     return bool(np.isfinite(values.sum())) and (role != "length" or bool((values > 0).all()))
 
 
-def overflow_rule(names: tuple[str, ...], log_w: Array) -> Rule:
-    """Return the rule that log w, made of these columns, did not overflow."""
-    return Rule(log_w < np.inf, lambda row: f"{' - '.join(names)} is {log_w[row]:g}")
+def in_range(log_w: Array) -> bool:
+    """Return whether a quick look finds every log w finite and none too large."""
+    return bool(np.isfinite(log_w.sum())) and (
+        not len(log_w) or bool(max(log_w.max(), -log_w.min()) <= LARGEST)
+    )
+
+
+def range_rule(names: tuple[str, ...], log_w: Array) -> Rule:
+    """Return the rule that log w, made of these columns, is no larger than it can be, or -inf."""
+    return Rule(
+        (np.abs(log_w) <= LARGEST) | (log_w == -np.inf),
+        lambda row: (
+            f"{' - '.join(names)} is {log_w[row]:g}: beyond {LARGEST:g} (a weight of 0 is -inf)"
+        ),
+    )
 
 
 def complaint(name: str, role: str, column: Numbers, row: int, at: str = "") -> str:

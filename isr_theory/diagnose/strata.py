@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from isr_theory.diagnose.bins import PART
 from isr_theory.diagnose.summary import Summary, merge, summarise
 
 Array = NDArray[np.float64]
@@ -100,7 +101,7 @@ def _split(log_w: Array, keys: NDArray[Any]) -> dict[Key, Summary]:
     cells: dict[Key, Summary] = {}
     for name, start, stop in zip(names.tolist(), borders, borders[1:], strict=False):
         key = name if isinstance(name, str) or math.isfinite(name) else MISSING
-        cell = summarise(log_w[order[start:stop]], keep=KEEP)
+        cell = summarise(log_w[order[start:stop]], keep=KEEP, grid=PART)
         cells[key] = merge(cells[key], cell) if key in cells else cell
     return cells
 

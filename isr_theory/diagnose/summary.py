@@ -6,9 +6,10 @@ their centre. A sum of w^a is then
 
     sum over bins of e^(a c) (count + a sum d + a^2 sum d^2 / 2),     d = log w - c
 
-for every exponent a at once, with a relative error of at most e^(a h/2) (a h/2)^3 / 6 for bins of
-width h, whatever the law: 8e-8 at a = 2. Central moments merge by Pebay's formulas (Sandia report
-SAND2008-6212), histograms because the edges are multiples of a power of two.
+for every exponent a at once, with a relative error of at most e^u u^3 / 6, u = a h/2, for bins of
+width h. They are narrow near the largest weight and widen with the distance from it (`Grid`), which
+bounds their number whatever the range. Central moments merge by Pebay's formulas (Sandia report
+SAND2008-6212), histograms because edges are multiples of powers of two.
 """
 
 from __future__ import annotations
@@ -21,40 +22,15 @@ from functools import cached_property, reduce
 import numpy as np
 from numpy.typing import NDArray
 
+from isr_theory.diagnose.bins import WHOLE, Bins, Counter, Grid, merge_bins
 from isr_theory.moments import Central, deficit
 
 Array = NDArray[np.float64]
 
-FINEST = 2.0**-7
-"""Width of a bin, in nats, while all of them are in `MOST_BINS`; then it doubles."""
-MOST_BINS = 1 << 18
-LARGEST = 1e70
-"""The fourth power of a larger log-weight leaves float64."""
 # Numbers that are worked on at once: their temporaries stay in the cache.
 CHUNK = 1 << 15
 # The Pareto tail of n weights has 3 sqrt(n) of them: this keeps it whole up to 470 million.
 KEEP = 1 << 16
-
-
-@dataclass(frozen=True, eq=False)
-class Bins:
-    """Bins [first + i, first + i + 1) * width of log w, and sums over what is in each."""
-
-    width: float
-    first: int
-    sums: Array = field(repr=False)
-    """Sums of v d^0, v d^1, v d^2, d from the centre, shape (layers, 3, bins); v = 1 in layer 0."""
-
-    @property
-    def centres(self) -> Array:
-        """The middle of each bin."""
-        places = np.arange(self.sums.shape[-1], dtype=np.float64)
-        return (self.first + 0.5 + places) * self.width
-
-    @property
-    def end(self) -> int:
-        """One past the last bin."""
-        return int(self.first + self.sums.shape[-1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,22 +62,18 @@ class Summary:
 
     @cached_property
     def _filled(self) -> tuple[float, Array, Array]:
-        """The highest centre, centres from it down, and sums, of the bins that hold something."""
+        """The highest centre, centres from it down, and sums."""
         if self.bins is None:
             raise ValueError("no weight is above 0: there is nothing to sum")
-        filled = np.flatnonzero(self.bins.sums[0, 0])
-        centres = self.bins.centres[filled]
-        return float(centres[-1]), centres - centres[-1], self.bins.sums[:, :, filled]
+        centres, _ = self.bins.centres()
+        return float(centres[-1]), centres - centres[-1], self.bins.sums
 
-    def _sum_and_slope(self, order: float) -> tuple[float, float]:
-        """Return log sum w^a and its slope in a."""
+    def _log_sum(self, order: float) -> float:
+        """Return log sum w^a."""
         highest, centres, sums = self._filled
         count, first, second = sums[0]
-        scale = np.exp(order * centres)
         inside = count + order * (first + order / 2 * second)
-        total = float(scale @ inside)
-        moment = float(scale @ (centres * inside + first + order * second))
-        return math.log(total) + order * highest, moment / total + highest
+        return math.log(float(np.exp(order * centres) @ inside)) + order * highest
 
     def tilted_means(self, order: float) -> Array:
         """Return the means of the values of each layer under weights w^order; 1 in layer 0."""
@@ -113,11 +85,16 @@ class Summary:
 
     def log_mean(self, orders: Array) -> Array:
         """Return K at orders."""
-        return np.array([self._sum_and_slope(float(a))[0] for a in orders]) - math.log(self.n)
+        return np.array([self._log_sum(float(a)) for a in orders]) - math.log(self.n)
 
     def slope(self, order: float) -> float:
         """Return K' at an order."""
-        return self._sum_and_slope(order)[1]
+        highest, centres, sums = self._filled
+        count, first, second = sums[0]
+        scale = np.exp(order * centres)
+        inside = count + order * (first + order / 2 * second)
+        total = float(scale @ inside)
+        return float(scale @ (centres * inside + first + order * second)) / total + highest
 
     def exact_gamma(self, rho_min: float, gamma_max: float) -> float:
         """Return the root of the ESS at the target, 0 where none is feasible."""
@@ -136,7 +113,12 @@ class Summary:
 
 
 def summarise(
-    log_w: Array, values: Sequence[Array] = (), *, keep: int = KEEP, floor: float = -math.inf
+    log_w: Array,
+    values: Sequence[Array] = (),
+    *,
+    keep: int = KEEP,
+    floor: float = -math.inf,
+    grid: Grid = WHOLE,
 ) -> Summary:
     """Return the summary of log-weights, finite or -inf, and of finite values beside them.
 
@@ -153,15 +135,19 @@ def summarise(
     if not len(log_w):
         return counted
     mean = float(log_w.mean())
-    bins = _empty_bins(float(log_w.min()), float(log_w.max()), layers=1 + len(values))
+    counter = Counter.over(grid, float(log_w.min()), float(log_w.max()), layers=1 + len(values))
     powers = np.zeros(3)
     for start in range(0, len(log_w), CHUNK):
         part = slice(start, start + CHUNK)
-        _count_into(bins, log_w[part], [value[part] for value in values])
+        counter.count(log_w[part], [value[part] for value in values])
         powers += _powers(log_w[part] - mean)
     second, third, fourth = (float(power) for power in powers)
     return replace(
-        counted, positive=len(log_w), mean=mean, powers=(second, third, fourth), bins=bins
+        counted,
+        positive=len(log_w),
+        mean=mean,
+        powers=(second, third, fourth),
+        bins=counter.filled(),
     )
 
 
@@ -180,36 +166,6 @@ def _powers(centred: Array) -> tuple[float, float, float]:
     return second, third, float(square.sum())
 
 
-def _empty_bins(low: float, high: float, layers: int) -> Bins:
-    """Return bins that hold a range, as narrow as their number allows."""
-    if max(-low, high) > LARGEST:
-        raise ValueError(f"log-weights beyond {LARGEST:g} cannot be summed up: {low} to {high}")
-    width = FINEST
-    while math.floor(high / width) - math.floor(low / width) >= MOST_BINS:
-        width *= 2
-    first, last = math.floor(low / width), math.floor(high / width)
-    return Bins(width, first, np.zeros((layers, 3, last - first + 1)))
-
-
-def _count_into(bins: Bins, chunk: Array, values: Sequence[Array]) -> None:
-    """Add numbers within the range of the bins, and the values beside them."""
-    count = bins.sums.shape[-1]
-    # The width is a power of two and nothing is shifted before it is cut, so that a number falls
-    # into the same bin whatever the others are.
-    place = chunk * (1 / bins.width)
-    low = np.floor(place)
-    index = (low - bins.first).astype(np.intp)
-    offset = (place - low - 0.5) * bins.width
-    square = offset * offset
-    bins.sums[0, 0] += np.bincount(index, minlength=count)
-    bins.sums[0, 1] += np.bincount(index, offset, minlength=count)
-    bins.sums[0, 2] += np.bincount(index, square, minlength=count)
-    for layer, value in zip(bins.sums[1:], values, strict=True):
-        layer[0] += np.bincount(index, value, minlength=count)
-        layer[1] += np.bincount(index, value * offset, minlength=count)
-        layer[2] += np.bincount(index, value * square, minlength=count)
-
-
 def merge(one: Summary, other: Summary) -> Summary:
     """Return the summary of both; of the largest it keeps as many as the one that keeps fewer."""
     keep = min(one.keep, other.keep)
@@ -225,7 +181,7 @@ def merge(one: Summary, other: Summary) -> Summary:
         positive=one.positive + other.positive,
         mean=mean,
         powers=powers,
-        bins=_merged_bins(one.bins, other.bins),
+        bins=merge_bins(one.bins, other.bins),
     )
 
 
@@ -244,35 +200,6 @@ def _merged_powers(one: Summary, other: Summary) -> tuple[float, tuple[float, fl
         + 4 * share * (a * b3 - b * a3)
     )
     return one.mean + share * b, (second, third, fourth)
-
-
-def _merged_bins(one: Bins, other: Bins) -> Bins:
-    while one.width < other.width:
-        one = _coarser(one)
-    while other.width < one.width:
-        other = _coarser(other)
-    while max(one.end, other.end) - min(one.first, other.first) > MOST_BINS:
-        one, other = _coarser(one), _coarser(other)
-    first, end = min(one.first, other.first), max(one.end, other.end)
-    sums = np.zeros((*one.sums.shape[:2], end - first))
-    for bins in (one, other):
-        sums[..., bins.first - first : bins.end - first] += bins.sums
-    return Bins(one.width, first, sums)
-
-
-def _coarser(bins: Bins) -> Bins:
-    """Return the same sums in bins of twice the width."""
-    first, end = bins.first // 2, (bins.end + 1) // 2
-    padded = np.zeros((*bins.sums.shape[:2], 2 * (end - first)))
-    start = bins.first - 2 * first
-    padded[..., start : start + bins.sums.shape[-1]] = bins.sums
-    count, linear, square = np.moveaxis(padded, 1, 0)
-    # The new centre is half a bin above the lower one's and half a bin below the upper one's.
-    shift = np.tile([-0.5, 0.5], end - first) * bins.width
-    moved = np.stack(
-        [count, linear + shift * count, square + 2 * shift * linear + shift**2 * count], axis=1
-    )
-    return Bins(2 * bins.width, first, moved.reshape(*moved.shape[:2], -1, 2).sum(axis=-1))
 
 
 def merge_all(summaries: Iterable[Summary], keep: int = KEEP) -> Summary:

@@ -12,6 +12,7 @@ from functools import reduce
 
 import numpy as np
 
+from isr_theory.diagnose.bins import PART
 from isr_theory.diagnose.reading import BadRow, Batch, Layout, Piece, batches
 from isr_theory.diagnose.strata import Strata, merge_strata, stratify
 from isr_theory.diagnose.summary import Summary, merge, summarise
@@ -83,7 +84,7 @@ def tally_batch(batch: Batch, floor: float = -np.inf) -> Tally:
 
 def _blocks(log_w: np.ndarray, group: np.ndarray) -> tuple[Summary, ...]:
     block = group % BLOCKS
-    return tuple(summarise(log_w[block == k], keep=1) for k in range(BLOCKS))
+    return tuple(summarise(log_w[block == k], keep=1, grid=PART) for k in range(BLOCKS))
 
 
 def merge_tallies(one: Tally, other: Tally) -> Tally:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from isr_theory.diagnose.columns import Lists
 from isr_theory.diagnose.records import Array
-from isr_theory.diagnose.rules import USABLE, Mask, Rule, complaint, overflow_rule
+from isr_theory.diagnose.rules import USABLE, Mask, Rule, complaint, in_range, range_rule
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -48,9 +48,9 @@ def token_weights(parts: list[Part]) -> tuple[Array, Array, list[Rule]]:
     log_w, length = _spread(log_w, whole, 0.0), _spread(length, whole, 1.0)
     if not (length > 0).all():
         rules.append(Rule(length > 0, lambda row: "no token counts"))
-    if not np.isfinite(log_w.sum()):
+    if not in_range(log_w):
         names = tuple(part.name for part in parts if part.role != "mask")
-        rules.append(overflow_rule(names, log_w))
+        rules.append(range_rule(names, log_w))
     return log_w, length, rules
 
 
