@@ -307,3 +307,111 @@ def test_a_log_weight_that_cannot_be_one_costs_its_own_row(tmp_path, capsys, val
     assert found["choice"]["n"] == 99
     assert [row["line"] for row in found["bad"]] == [9]
     assert "a weight of 0 is -inf" in found["bad"][0]["reason"]
+
+
+def csv_log(path, columns):
+    lines = [",".join(columns)]
+    lines += [",".join(str(cell) for cell in row) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return str(path)
+
+
+def levels(n=400, seed=5):
+    return np.random.default_rng(seed).standard_normal(n) - 0.5
+
+
+@pytest.mark.parametrize("step", ["2024-05-01T10:00", "warm up", ""])
+def test_a_column_that_was_not_asked_for_is_not_looked_at(tmp_path, capsys, step):
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels(), "step": [step] * 400})
+    found = report(capsys, path)
+    assert (found["choice"]["n"], found["bad_count"]) == (400, 0)
+    by = report(capsys, path, "--by", "step")["strata"]["step"]
+    assert [(row["label"], row["n"]) for row in by] == [(step or "(missing)", 400)]
+
+
+def test_only_log_w_decides_whether_a_row_counts(tmp_path, capsys):
+    log_w, reward = levels(), np.random.default_rng(8).random(400)
+    known = np.arange(400) % 7 > 0
+    cells = {
+        "log_w": log_w,
+        "reward": ["" if not k else r for k, r in zip(known, reward, strict=True)],
+        "length": ["oops" if k == 3 else 10 for k in range(400)],
+    }
+    path = csv_log(tmp_path / "run.csv", cells)
+    found = report(capsys, path)
+    assert (found["choice"]["n"], found["bad_count"]) == (400, 0)
+    for value in found["values"]:
+        own = weights.normalized_weights(log_w[known], value["gamma"])
+        estimate = own @ reward[known]
+        error = math.sqrt((own**2) @ (reward[known] - estimate) ** 2)
+        assert value["estimate"] == pytest.approx(estimate, rel=1e-5)
+        assert value["error"] == pytest.approx(error, rel=1e-5)
+    assert [(r["count"], r["first"]["line"]) for r in found["remarks"]] == [(58, 2), (1, 5)]
+    assert any("58 rows have no reward that can be used" in words for words in found["verdict"])
+
+
+def test_what_is_no_number_in_a_column_of_numbers_is_missing_there(tmp_path, capsys):
+    turn = [0, 1] * 600
+    turn[1100] = "odd"
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels(1200), "turn": turn})
+    found = report(capsys, path, "--by", "turn")
+    by = [(row["label"], row["n"]) for row in found["strata"]["turn"]]
+    assert by == [("0", 599), ("1", 600), ("(missing)", 1)]
+    assert "turn is not a number: 'odd'" in found["remarks"][0]["first"]["reason"]
+
+
+def test_a_reward_of_lists_is_an_error_only_where_it_was_named(tmp_path, capsys):
+    path = tmp_path / "run.jsonl"
+    path.write_text('{"log_w": -0.5, "reward": [1, 2], "r": [1]}\n{"log_w": 0.1, "reward": [1]}\n')
+    found = report(capsys, str(path))
+    assert "the column 'reward' holds lists and is not read" in found["layout_notes"][0]
+    assert main([str(path), "--reward", "r"]) == 2
+    assert "holds lists" in capsys.readouterr().err
+
+
+def test_names_of_any_length_and_any_characters_are_kept_apart(tmp_path, capsys):
+    long = "x" * 2_000_000
+    who = ["a", "a\0", long, long + "y", "\ud800", "\ud801", "3", 3]
+    path = tmp_path / "run.jsonl"
+    with path.open("w") as file:
+        for k, name in enumerate(who * 3):
+            file.write(json.dumps({"log_w": -0.1 * k, "who": name}) + "\n")
+    found = report(capsys, str(path), "--by", "who", "--group", "who")
+    labels = {row["label"]: row["n"] for row in found["strata"]["who"]}
+    assert {"a", "a\0", r"\ud800", r"\ud801"} < set(labels)
+    assert labels["3"] == 6
+    assert len(labels) == 7
+    assert max(map(len, labels)) == 60
+    out = tmp_path / "report.html"
+    assert main([str(path), "--by", "who", "--html", str(out), "--json", str(out) + ".json"]) == 0
+
+
+def test_too_many_names_say_of_which_column_and_file(tmp_path, capsys):
+    path = csv_log(
+        tmp_path / "run.csv", {"log_w": levels(1200), "who": [f"p{k}" for k in range(1200)]}
+    )
+    assert main([path, "--by", "who"]) == 2
+    printed = capsys.readouterr().err.replace("\n", "")
+    assert "run.csv: the column 'who' has more than 1,000 different names" in printed
+
+
+def test_length_is_in_octaves_whatever_it_is_called(tmp_path, capsys):
+    columns = {"log_w": levels(), "n_tokens": [4, 9, 17, 70] * 100}
+    path = csv_log(tmp_path / "run.csv", columns)
+    for name in ("length", "n_tokens"):
+        strata = report(capsys, path, "--length", "n_tokens", "--by", name)["strata"]["n_tokens"]
+        assert [row["label"] for row in strata] == ["4 to 8", "8 to 16", "16 to 32", "64 to 128"]
+    even = report(capsys, path, "--by", "n_tokens")["strata"]["n_tokens"]
+    assert [row["label"] for row in even] == ["4", "9", "17", "70"]
+
+
+def test_a_reward_that_comes_late_is_not_passed_over_in_silence(tmp_path, capsys):
+    path = tmp_path / "run.jsonl"
+    rows = [{"log_w": float(x)} for x in levels(1500)]
+    for row in rows[1200:]:
+        row["reward"] = 1.0
+    path.write_text("\n".join(map(json.dumps, rows)))
+    found = report(capsys, str(path))
+    assert found["values"] == []
+    assert [(r["count"], r["first"]["line"]) for r in found["remarks"]] == [(300, 1201)]
+    assert "have a reward, which is not read" in found["remarks"][0]["what"]

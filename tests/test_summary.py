@@ -11,11 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from isr_theory import moments
-from isr_theory.diagnose import strata as strata_module
 from isr_theory.diagnose.bins import PART, WHOLE
+from isr_theory.diagnose.cells import MISSING
+from isr_theory.diagnose.records import Names
 from isr_theory.diagnose.strata import (
-    MISSING,
     MOST_CELLS,
+    MOST_NAMES,
     TooManyNamesError,
     merge_strata,
     stratify,
@@ -252,16 +253,21 @@ def test_what_is_missing_is_a_stratum_of_its_own():
 
 
 def test_names_are_kept_apart_and_too_many_are_an_error():
-    names = np.array(["b", "a", "b"], dtype=object)
+    names = Names(("b", "a", "not here"), np.array([0, 1, 0]))
     found = stratify(np.zeros(3), names, octaves=False)
     assert [(label, cell.n) for label, cell in found.labelled()] == [("a", 1), ("b", 2)]
-    many = np.array([f"p{k}" for k in range(strata_module.MOST_NAMES + 1)], dtype=object)
+    count = MOST_NAMES + 1
+    many = Names(tuple(f"p{k}" for k in range(count)), np.arange(count))
     with pytest.raises(TooManyNamesError, match="different names"):
-        stratify(np.zeros(len(many)), many, octaves=False)
+        stratify(np.zeros(count), many, octaves=False)
+    halves = (many[: count // 2], many[count // 2 :])
+    one, other = (stratify(np.zeros(len(half.place)), half, octaves=False) for half in halves)
+    with pytest.raises(TooManyNamesError, match="different names"):
+        merge_strata(one, other)
 
 
 def test_a_column_is_of_one_kind():
     one = stratify(np.zeros(1), np.array([1.0]), octaves=False)
-    other = stratify(np.zeros(1), np.array(["x"], dtype=object), octaves=False)
+    other = stratify(np.zeros(1), Names(("x",), np.zeros(1, int)), octaves=False)
     with pytest.raises(ValueError, match="even in one file and name in another"):
         merge_strata(one, other)

@@ -21,6 +21,7 @@ from isr_theory.diagnose.diagnosis import Diagnosis
 from isr_theory.diagnose.reading import Columns, Layout, LogError, Piece, pieces, resolve
 from isr_theory.diagnose.report import Settings, diagnose
 from isr_theory.diagnose.tally import Tally
+from isr_theory.diagnose.words import place, shown
 
 EPILOG = """\
 A log is a Parquet, CSV or JSON-lines file, or a folder of them. It has the columns log_pi and
@@ -171,7 +172,7 @@ def _explain_nothing(tally: Tally, errors: Console) -> None:
         words = f"none of the {tally.read:,} rows could be used"
     errors.print(f"error: {words}", style="red", highlight=False)
     for row in tally.bad:
-        line = f"  {text.place(row.where)}:{row.line}: {text.shown(row.reason, 100)}"
+        line = f"  {place(row.where)}:{row.line}: {shown(row.reason, 100)}"
         errors.print(line, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 MISSING = "(missing)"
 
+# Characters of a name that a report shows.
+LONGEST_NAME = 60
 # Characters of a value that an error quotes.
 QUOTED = 40
 
@@ -90,6 +92,15 @@ def text_of(cell: Any) -> str:
     if isinstance(cell, (list, dict)):
         return json.dumps(cell, sort_keys=True, default=str)
     return str(cell)
+
+
+def label(cell: Any) -> str:
+    """Return the text of a cell as a name: one that is too long is cut, and ends in its hash."""
+    # Half a character, which JSON can write and UTF-8 cannot.
+    text = text_of(cell).encode("utf-8", "backslashreplace").decode()
+    if len(text) <= LONGEST_NAME:
+        return text
+    return f"{text[: LONGEST_NAME - 13]}... #{hashed(cell) >> 32:08x}"
 
 
 def hashed(cell: Any) -> int:

@@ -6,7 +6,7 @@ looked through value by value.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isr_theory.diagnose import columns
-from isr_theory.diagnose.records import SHOWN, Array, BadRow, Batch, Layout
-from isr_theory.diagnose.rules import Rule, all_usable, in_range, number_rule, range_rule
+from isr_theory.diagnose.records import SHOWN, Array, BadRow, Batch, Layout, Names, Remark
+from isr_theory.diagnose.rules import Mask, Rule, all_usable, in_range, number_rule, range_rule
 from isr_theory.diagnose.tokens import Part, token_weights
+
+WITHOUT = {"reward": "the mean reward", "length": "what is said of the mean of token log-ratios"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,8 @@ class Chunk:
     """From the place of a row among these to its line in the file."""
     refused: list[tuple[int, str]] = field(default_factory=list)
     """Lines that are no row at all, and why; they are not among the rows."""
+    late: list[tuple[str, Mask, Callable[[int], str]]] = field(default_factory=list)
+    """Columns that are not read, which rows have one, and what it is."""
 
 
 def checked(chunk: Chunk, layout: Layout) -> Batch:
@@ -38,16 +42,21 @@ def checked(chunk: Chunk, layout: Layout) -> Batch:
     # A bad value may overflow or give NaN on its way to being found.
     with np.errstate(all="ignore"):
         found, rules = _weights(chunk, layout)
-        for role in ("reward", "length", "step"):
+        lacking: list[tuple[str, Rule]] = []
+        for role in ("reward", "length"):
             if (name := getattr(layout, role)) is not None:
-                found[role] = _measured(chunk, name, role, rules)
+                found[role] = _measured(chunk, name, role, lacking)
     if layout.group is not None:
         found["group"] = _grouped(chunk, layout.group, rules)
-    by = {
-        name: found["length"] if layout.is_count(name) else _stratum(chunk, layout, name, rules)
+    found["by"] = {
+        name: found["length"] if layout.is_count(name) else _stratum(chunk, layout, name, lacking)
         for name in layout.by
     }
-    return _sifted(chunk, found, by, rules)
+    lacking += [
+        (f"have a {name}, which is not read: no row among the first has one", Rule(~late, reason))
+        for name, late, reason in chunk.late
+    ]
+    return _sifted(chunk, found, rules, lacking)
 
 
 def _weights(chunk: Chunk, layout: Layout) -> tuple[dict[str, Any], list[Rule]]:
@@ -80,11 +89,14 @@ def _row_weights(
     return log_w, [*rules, range_rule(names, log_w)]
 
 
-def _measured(chunk: Chunk, name: str, role: str, rules: list[Rule]) -> Array:
+def _measured(chunk: Chunk, name: str, role: str, lacking: list[tuple[str, Rule]]) -> Array:
+    """Return a column that gamma does not need, NaN where it is not known."""
     column = columns.numbers(chunk.columns[name], flag=role == "reward")
-    if not all_usable(role, column.values):
-        rules.append(number_rule(name, role, column))
-    return column.values
+    if all_usable(role, column.values):
+        return column.values
+    rule = number_rule(name, role, column)
+    lacking.append((f"have no {role} that can be used: {WITHOUT[role]} leaves them out", rule))
+    return np.where(rule.passed, column.values, np.nan)
 
 
 def _grouped(chunk: Chunk, name: str, rules: list[Rule]) -> NDArray[np.uint64]:
@@ -94,34 +106,47 @@ def _grouped(chunk: Chunk, name: str, rules: list[Rule]) -> NDArray[np.uint64]:
     return group
 
 
-def _stratum(chunk: Chunk, layout: Layout, name: str, rules: list[Rule]) -> NDArray[Any]:
+def _stratum(
+    chunk: Chunk, layout: Layout, name: str, lacking: list[tuple[str, Rule]]
+) -> Array | Names:
     if name not in layout.numeric:
         return columns.names(chunk.columns[name])
     column = columns.numbers(chunk.columns[name])
     if column.odd:
         passed = np.ones(chunk.rows, dtype=np.bool_)
         passed[list(column.odd)] = False
-        rules.append(Rule(passed, lambda row: f"{name} is {column.odd[row]}"))
+        rule = Rule(passed, lambda row: f"{name} is {column.odd[row]}")
+        lacking.append((f"have no number for {name}: they are counted as missing there", rule))
     return column.values
 
 
 def _sifted(
-    chunk: Chunk, found: dict[str, Any], by: dict[str, NDArray[Any]], rules: list[Rule]
+    chunk: Chunk, found: dict[str, Any], rules: list[Rule], lacking: list[tuple[str, Rule]]
 ) -> Batch:
     """Return the batch of the rows that pass every rule."""
     bad = np.empty(0, np.int64)
+    good = np.ones(chunk.rows, dtype=np.bool_)
     if rules:
         good = np.logical_and.reduce([rule.passed for rule in rules])
         bad = np.flatnonzero(~good)
-        found = {name: rows[good] for name, rows in found.items()}
-        by = {name: rows[good] for name, rows in by.items()}
+        by = {name: rows[good] for name, rows in found.pop("by").items()}
+        found = {name: rows[good] for name, rows in found.items()} | {"by": by}
     return Batch(
         **found,
-        by=by,
         read=chunk.rows + len(chunk.refused),
         bad=_worded(chunk, bad, rules),
         bad_count=len(bad) + len(chunk.refused),
+        remarks=tuple(_remarks(chunk, good, lacking)),
     )
+
+
+def _remarks(chunk: Chunk, good: Mask, lacking: list[tuple[str, Rule]]) -> Iterator[Remark]:
+    for what, rule in lacking:
+        rows = np.flatnonzero(good & ~rule.passed)
+        if len(rows):
+            first = int(rows[0])
+            row = BadRow(chunk.where, chunk.line(first), rule.why(first))
+            yield Remark(what, len(rows), row)
 
 
 def _worded(chunk: Chunk, bad: NDArray[np.int64], rules: list[Rule]) -> tuple[BadRow, ...]:

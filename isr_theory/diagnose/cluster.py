@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from isr_theory.diagnose.reading import Layout, LogError, Piece
+from isr_theory.diagnose.strata import TooManyNamesError
 from isr_theory.diagnose.tally import Tally, merge_tallies, tally_piece
 
 Progress = Callable[[Piece], None]
@@ -41,7 +42,10 @@ def tally_log(
 def _merged(pieces: list[Piece], tallies: Iterable[Tally], progress: Progress) -> Tally:
     merged = Tally()
     for piece, tally in zip(pieces, tallies, strict=True):
-        merged = merge_tallies(merged, tally)
+        try:
+            merged = merge_tallies(merged, tally)
+        except TooManyNamesError as error:
+            raise LogError(f"up to {piece.path}: {error}") from error
         progress(piece)
     return merged
 

@@ -7,7 +7,6 @@ are numbers already are not copied.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from types import NoneType
@@ -16,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isr_theory.diagnose.cells import absent, hashed, mixed, number, quoted, text_of, token_list
-from isr_theory.diagnose.records import Array, arrow
+from isr_theory.diagnose.cells import absent, hashed, label, mixed, number, quoted, token_list
+from isr_theory.diagnose.records import Array, Names, arrow
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,8 @@ def _inferred(cells: list[Any], *more: type) -> Any | None:
     pa = arrow()
     try:
         return pa.array(cells)
-    except (pa.ArrowInvalid, OverflowError):
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        # Too large a number, or half a character.
         return None
 
 
@@ -149,14 +149,13 @@ def _gathered(found: list[list[Any] | None], odd: dict[int, str], *, flag: bool)
     return Lists(numbers(tokens, flag=flag), counts, present, odd)
 
 
-def names(source: Any) -> NDArray[Any]:
-    """Return a column as text, objects of type str."""
+def names(source: Any) -> Names:
+    """Return a column as text."""
     values, place = _distinct(source)
-    return _objects(map(text_of, values))[place]
-
-
-def _objects(texts: Iterable[str]) -> NDArray[Any]:
-    return np.array(list(texts), dtype=object)
+    # 3 and "3" are two values and one name.
+    codes: dict[str, int] = {}
+    code = [codes.setdefault(label(value), len(codes)) for value in values]
+    return Names(tuple(codes), np.array(code, dtype=np.int64)[place])
 
 
 def hashes(source: Any) -> tuple[NDArray[np.uint64], NDArray[np.bool_] | None]:

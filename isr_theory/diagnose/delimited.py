@@ -82,7 +82,7 @@ def _table(block: bytes, header: Header, layout: Layout) -> Any | None:
     pa, csv = arrow(), arrow("pyarrow.csv")
     # Columns are known by their place: names that are not read may be empty or repeated.
     place = {name: str(header.names.index(name)) for name in layout.names}
-    measured = {*layout.numeric, layout.reward, layout.length, layout.step}
+    measured = {*layout.numeric, layout.reward, layout.length}
     measured |= set() if layout.lists else set(layout.weights)
     # What is a group, or is read as text elsewhere, must be seen as it is written.
     measured -= {layout.group, *(name for name in layout.by if name not in layout.numeric)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from isr_theory.choice import GammaChoice
-from isr_theory.diagnose.reading import BadRow
+from isr_theory.diagnose.reading import BadRow, Remark
 from isr_theory.diagnostics import RenyiSpectrum
 
 
@@ -55,6 +55,9 @@ class Diagnosis:
     read: int
     bad_count: int
     bad: tuple[BadRow, ...]
+    """The first of them."""
+    remarks: tuple[Remark, ...]
+    """Rows that are in gamma and not in some other number."""
     ratio: str
     """How log w came about, in words."""
     layout_notes: tuple[str, ...]

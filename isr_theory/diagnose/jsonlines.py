@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from isr_theory.diagnose.blocks import blocks, text
 from isr_theory.diagnose.cells import quoted
 from isr_theory.diagnose.checking import Chunk, checked
 from isr_theory.diagnose.records import Batch, Layout, LogError, Piece
+from isr_theory.diagnose.rules import Mask
 
 # Lines that are looked at to learn what the columns are.
 SNIFFED = 1000
@@ -58,8 +62,26 @@ def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
             columns = {name: [row.get(name) for _, row in found] for name in names}
             places = [number for number, _ in found]
             if parsed:
-                chunk = Chunk(piece.path, len(found), columns, places.__getitem__, refused)
+                late = _late([row for _, row in found], layout.absent)
+                chunk = Chunk(piece.path, len(found), columns, places.__getitem__, refused, late)
                 yield checked(chunk, layout)
+
+
+def _late(
+    rows: list[dict[str, Any]], absent: tuple[str, ...]
+) -> list[tuple[str, Mask, Callable[[int], str]]]:
+    """Return which rows have a column that no row among the first had."""
+    found: list[tuple[str, Mask, Callable[[int], str]]] = []
+    for name in absent:
+        cells = [row.get(name) for row in rows]
+        late = np.array([cell is not None for cell in cells], dtype=np.bool_)
+        if late.any():
+            found.append((name, late, partial(_said, name, cells)))
+    return found
+
+
+def _said(name: str, cells: list[Any], row: int) -> str:
+    return f"{name} is {quoted(cells[row])}"
 
 
 def _blank(line: str) -> bool:

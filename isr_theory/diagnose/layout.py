@@ -55,15 +55,30 @@ def decide(files: list[Seen], columns: Columns) -> Layout:
     for seen, other in others:
         _compare(first, layout, seen, other)
     layout = _with_lists([seen for seen, _ in chosen], layout, columns)
+    by = _named(columns)
     for seen, _ in chosen:
-        _check_by(seen, columns, layout)
+        _check_by(seen, by, layout)
     numeric = frozenset(
         name
-        for name in columns.by
+        for name in by
         if not layout.is_count(name)
         and {seen.kinds[name] for seen, _ in chosen} - {"unknown"} == {"number"}
     )
-    return replace(layout, group=columns.group, by=columns.by, numeric=numeric)
+    return replace(
+        layout, group=columns.group, by=by, numeric=numeric, absent=_absent(first, layout, columns)
+    )
+
+
+def _named(columns: Columns) -> tuple[str, ...]:
+    """Return the columns to report by, where "length" may mean the one that --length names."""
+    means = {role: getattr(columns, role) or role for role in ("reward", "length", "step")}
+    return tuple(dict.fromkeys(means.get(name, name) for name in columns.by))
+
+
+def _absent(first: Seen, layout: Layout, columns: Columns) -> tuple[str, ...]:
+    """Return the columns that would have been read if they were there."""
+    wanted = (columns.reward, MASK if layout.lists else columns.length)
+    return tuple(name for name in wanted if name is not None and name not in first.kinds)
 
 
 def _choice(seen: Seen, columns: Columns) -> Layout:
@@ -76,17 +91,22 @@ def _choice(seen: Seen, columns: Columns) -> Layout:
         _need(seen, columns.group, "group")
     optional = {
         role: name
-        for role in ("reward", "length", "step")
+        for role in ("reward", "length")
         if (name := getattr(columns, role)) is not None and name in seen.kinds
     }
-    for role, name in optional.items():
-        if seen.kinds[name] not in SCALAR:
-            raise LogError(
-                f"{seen.path}: the column {name!r} holds {_said(seen.kinds[name])}: {role} is a "
-                "number for each row"
-            )
+    notes = []
+    for role, name in list(optional.items()):
+        if seen.kinds[name] in SCALAR:
+            continue
+        said = f"the column {name!r} holds {_said(seen.kinds[name])}"
+        if name != getattr(DEFAULT, role):
+            raise LogError(f"{seen.path}: {said}: {role} is a number for each row")
+        # Nobody asked for it.
+        del optional[role]
+        notes.append(f"{said} and is not read: {role} is a number for each row")
     mask = columns.mask or (MASK if MASK in seen.kinds else None)
-    return replace(_weights(seen, columns), **optional, mask=mask)
+    layout = _weights(seen, columns)
+    return replace(layout, **optional, mask=mask, notes=(*layout.notes, *notes))
 
 
 def _weights(seen: Seen, columns: Columns) -> Layout:
@@ -131,7 +151,7 @@ def _said(kind: str) -> str:
 
 def _compare(first: Seen, layout: Layout, seen: Seen, other: Layout) -> None:
     """Raise LogError where two files do not have the same columns."""
-    for role in ("weights", "mask", "reward", "length", "step"):
+    for role in ("weights", "mask", "reward", "length"):
         one, two = getattr(layout, role), getattr(other, role)
         if one != two:
             raise LogError(
@@ -193,8 +213,8 @@ def _of_lists(files: list[Seen], layout: Layout) -> Layout:
     return replace(layout, length=None, notes=layout.notes + notes)
 
 
-def _check_by(seen: Seen, columns: Columns, layout: Layout) -> None:
-    for name in columns.by:
+def _check_by(seen: Seen, by: tuple[str, ...], layout: Layout) -> None:
+    for name in by:
         if layout.is_count(name):
             continue
         _need(seen, name, "by")

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from isr_theory.choice import rows as choice_rows
 from isr_theory.diagnose import text
 from isr_theory.diagnose.diagnosis import Diagnosis
+from isr_theory.diagnose.words import shown
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -32,10 +33,10 @@ def html(diagnosis: Diagnosis, title: str) -> str:
     head = SubElement(page, "head")
     SubElement(head, "meta", charset="utf-8")
     SubElement(head, "meta", name="viewport", content="width=device-width, initial-scale=1")
-    SubElement(head, "title").text = text.shown(title)
+    SubElement(head, "title").text = shown(title)
     SubElement(head, "style").text = STYLE
     body = SubElement(page, "body")
-    SubElement(body, "h1").text = text.shown(title)
+    SubElement(body, "h1").text = shown(title)
     choice = diagnosis.choice
     files = f"{diagnosis.files} file{'s' if diagnosis.files > 1 else ''}"
     SubElement(body, "p").text = f"{choice.n:,} log-weights from {files}, {diagnosis.ratio}."
@@ -47,7 +48,7 @@ def _fill(body: Element, diagnosis: Diagnosis) -> None:
     _heading(body, "Verdict")
     sentences = SubElement(body, "ul")
     for sentence in diagnosis.verdict:
-        SubElement(sentences, "li").text = text.shown(sentence, 400)
+        SubElement(sentences, "li").text = shown(sentence, 400)
     _heading(body, "ESS/n of w^gamma")
     body.append(_drawing(diagnosis))
     _heading(body, "Gamma")
@@ -58,7 +59,7 @@ def _fill(body: Element, diagnosis: Diagnosis) -> None:
     _table(body, text.SPECTRUM, text.spectrum_rows(diagnosis))
     SubElement(body, "p").text = text.spectrum_note(diagnosis)
     for name, strata in diagnosis.strata.items():
-        _heading(body, f"By {text.shown(name)}")
+        _heading(body, f"By {shown(name)}")
         _table(body, text.STRATA, [text.stratum_row(stratum) for stratum in strata])
     if diagnosis.strata:
         SubElement(body, "p", {"class": "note"}).text = text.STRATA_NOTE

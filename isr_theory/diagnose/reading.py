@@ -12,7 +12,7 @@ from pathlib import Path
 from isr_theory.diagnose import delimited, jsonlines, tables
 from isr_theory.diagnose.blocks import COMPRESSED
 from isr_theory.diagnose.layout import Seen, decide, kind_of
-from isr_theory.diagnose.records import BadRow, Batch, Columns, Layout, LogError, Piece
+from isr_theory.diagnose.records import BadRow, Batch, Columns, Layout, LogError, Piece, Remark
 
 __all__ = [
     "BadRow",
@@ -21,6 +21,7 @@ __all__ = [
     "Layout",
     "LogError",
     "Piece",
+    "Remark",
     "available",
     "batches",
     "pieces",

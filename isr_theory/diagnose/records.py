@@ -40,6 +40,7 @@ class Columns:
     reward: str | None = "reward"
     length: str | None = "length"
     step: str | None = "step"
+    """What "step" in `by` means; not read otherwise."""
     mask: str | None = None
     """1 for the tokens that count; a column "mask" of lists is used unasked."""
     group: str | None = None
@@ -74,13 +75,14 @@ class Layout:
     reward: str | None = None
     length: str | None = None
     """None where there are lists, whose counted tokens are the length."""
-    step: str | None = None
     group: str | None = None
     by: tuple[str, ...] = ()
     numeric: frozenset[str] = frozenset()
     """Which of `by` hold numbers."""
     counted: str = "length"
     """The name in `by` for the number of counted tokens."""
+    absent: tuple[str, ...] = ()
+    """Columns that would have been read, and are not there; a line of JSON may still have them."""
     notes: tuple[str, ...] = ()
     """Choices that a reader should know of."""
 
@@ -92,7 +94,7 @@ class Layout:
     @property
     def names(self) -> tuple[str, ...]:
         """Every column to read, once."""
-        others = (self.mask, self.reward, self.length, self.step, self.group)
+        others = (self.mask, self.reward, self.length, self.group)
         by = (name for name in self.by if not self.is_count(name))
         named = (*self.weights, *(name for name in others if name is not None), *by)
         return tuple(dict.fromkeys(named))
@@ -110,6 +112,10 @@ class Layout:
         """Return whether a name in `by` means the number of counted tokens."""
         return self.lists and name == self.counted
 
+    def is_length(self, name: str) -> bool:
+        """Return whether a name in `by` holds lengths."""
+        return name == self.length or self.is_count(name)
+
 
 @dataclass(frozen=True)
 class BadRow:
@@ -121,6 +127,29 @@ class BadRow:
     reason: str
 
 
+@dataclass(frozen=True)
+class Remark:
+    """Rows that count for gamma, and lack something for another number."""
+
+    what: str
+    """What is true of them, after "so many rows"."""
+    count: int
+    first: BadRow
+
+
+@dataclass(frozen=True, eq=False)
+class Names:
+    """A column as text: few names, and which of them each row has."""
+
+    texts: tuple[str, ...]
+    """All different; "(missing)" for an empty cell."""
+    place: NDArray[np.int64]
+
+    def __getitem__(self, rows: Any) -> Names:
+        """Return the column of some of the rows."""
+        return Names(self.texts, self.place[rows])
+
+
 @dataclass(frozen=True, eq=False)
 class Batch:
     """Rows of a log, the unusable ones kept out; the arrays may be read-only."""
@@ -128,12 +157,13 @@ class Batch:
     log_w: Array
     """(n,); -inf is a weight of 0."""
     length: Array | None = None
+    """NaN where it is not known, as is the reward."""
     reward: Array | None = None
-    step: Array | None = None
     group: NDArray[np.uint64] | None = None
     """A hash of the group's value, the same in every process and for every format."""
-    by: dict[str, NDArray[Any]] = field(default_factory=dict)
-    """Numbers as float64, NaN where missing; text as objects, "(missing)" where missing."""
+    by: dict[str, Array | Names] = field(default_factory=dict)
+    """Numbers as float64, NaN where missing."""
+    remarks: tuple[Remark, ...] = ()
     read: int = 0
     """Rows seen, good and bad."""
     bad: tuple[BadRow, ...] = ()

@@ -63,6 +63,7 @@ def diagnose(tally: Tally, settings: Settings, layout: Layout, *, files: int = 1
         "read": tally.read,
         "bad_count": tally.bad_count,
         "bad": tally.bad,
+        "remarks": tuple(tally.remarks.values()),
         "ratio": layout.ratio,
         "layout_notes": layout.notes,
         "choice": choice,
@@ -99,7 +100,7 @@ def _effective(tally: Tally, gamma: float) -> tuple[Effective, ...]:
         effective("sum of token log-ratios", tally.whole, 1.0, 1.0),
         effective("flattened by gamma", tally.whole, gamma, gamma),
     ]
-    if tally.mean is not None:
+    if tally.mean is not None and tally.mean.positive:
         found.append(effective("mean of token log-ratios", tally.mean, 1.0, None))
     return tuple(found)
 
@@ -147,16 +148,27 @@ def _group_interval(tally: Tally, settings: Settings, level: float) -> tuple[flo
 def _values(whole: Summary, gamma: float) -> tuple[Value, ...]:
     if whole.bins is None or len(whole.bins.sums) < 3:
         return ()
-    return tuple(_value(whole, at) for at in dict.fromkeys((0.0, gamma, 1.0)))
+    found = (_value(whole, at) for at in dict.fromkeys((0.0, gamma, 1.0)))
+    return tuple(value for value in found if value is not None)
 
 
-def _value(whole: Summary, gamma: float) -> Value:
-    """Return sum w^gamma r / sum w^gamma and its delta-method error.
+def _value(whole: Summary, gamma: float) -> Value | None:
+    """Return sum w^gamma r / sum w^gamma over the rows whose reward is known, and its error.
 
-    The error's square is sum w^2gamma (r - v)^2 / (sum w^gamma)^2, the tilted mean square about v
-    over n ESS.
+    The error's square is sum w^2gamma (r - v)^2 / (sum w^gamma)^2, by the delta method. As w^0
+    counts as 0 where w does, gamma = 0 is the mean over the rows whose weight is not 0.
     """
-    estimate = float(whole.tilted_means(gamma)[1])
-    _, first, second = (float(mean) for mean in whole.tilted_means(2 * gamma)[:3])
-    square = max(0.0, second - 2 * estimate * first + estimate**2)
-    return Value(gamma, estimate, math.sqrt(square / (whole.n * moments.ess(whole, gamma))))
+    _, total, _, known = _layers(whole, gamma)
+    if known <= 0:
+        return None
+    estimate = total / known
+    _, first, second, twice = _layers(whole, 2 * gamma)
+    square = max(0.0, second - 2 * estimate * first + estimate**2 * twice)
+    error = math.sqrt(square / (whole.n * moments.ess(whole, gamma))) / known
+    return Value(gamma, estimate, error)
+
+
+def _layers(whole: Summary, order: float) -> tuple[float, float, float, float]:
+    """Return the means under w^order of 1, reward, its square, and whether it is known."""
+    one, first, second, *unknown = (float(mean) for mean in whole.tilted_means(order))
+    return one, first, second, max(0.0, one - sum(unknown))

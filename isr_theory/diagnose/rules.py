@@ -26,7 +26,6 @@ USABLE: dict[str, Callable[[Any], Any]] = {
     "log_w": lambda values: values < np.inf,
     "mask": lambda values: (values == 0) | (values == 1),
     "reward": np.isfinite,
-    "step": np.isfinite,
     "length": lambda values: (values > 0) & (values < np.inf),
 }
 

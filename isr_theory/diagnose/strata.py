@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isr_theory.diagnose.bins import PART
+from isr_theory.diagnose.cells import MISSING
+from isr_theory.diagnose.records import Array, Names
 from isr_theory.diagnose.summary import Summary, merge, summarise
 
-Array = NDArray[np.float64]
 Key = float | str
 
 # Cells of one column: more could not be read, and the first few thousand of the largest weights
@@ -27,7 +28,6 @@ MOST_NAMES = 1000
 KEEP = 1 << 12
 # Numbers of a column that are closer share a bin; where it starts must not depend on the others.
 FINEST = 2.0**-20
-MISSING = "(missing)"
 
 
 class TooManyNamesError(ValueError):
@@ -57,21 +57,22 @@ class Strata:
         return f"{key * self.width:g} to {(key + 1) * self.width:g}"
 
 
-def stratify(log_w: Array, column: NDArray[Any], *, octaves: bool) -> Strata:
-    """Return summaries of log-weights by a column: numbers, or names as objects.
+def stratify(log_w: Array, column: Array | Names, *, octaves: bool) -> Strata:
+    """Return summaries of log-weights by a column.
 
     A lower border belongs to its cell, an upper one does not.
     """
-    if column.dtype == object:
-        strata = Strata("name", cells=_split(log_w, column.astype(str)))
-    elif octaves:
+    if isinstance(column, Names):
+        present, place = np.unique(column.place, return_inverse=True)
+        _check_names(len(present))
+        names = [column.texts[code] for code in present.tolist()]
+        return Strata("name", cells=_split(log_w, names, place))
+    if octaves:
         # What is not positive has no octave: it is a cell of its own.
         with np.errstate(divide="ignore", invalid="ignore"):
-            strata = Strata("octave", cells=_split(log_w, np.floor(np.log2(column))))
-    else:
-        width = _width(np.unique(column[np.isfinite(column)]))
-        strata = Strata("even", width, _split(log_w, _key(column, width)))
-    return _checked(strata)
+            return Strata("octave", cells=_split_numbers(log_w, np.floor(np.log2(column))))
+    width = _width(np.unique(column[np.isfinite(column)]))
+    return Strata("even", width, _split_numbers(log_w, _key(column, width)))
 
 
 def _width(values: Array) -> float:
@@ -93,14 +94,17 @@ def _key(values: Any, width: float) -> Any:
     return np.floor(values / width) if width else values
 
 
-def _split(log_w: Array, keys: NDArray[Any]) -> dict[Key, Summary]:
+def _split_numbers(log_w: Array, numbers: Array) -> dict[Key, Summary]:
+    keys, place = np.unique(numbers, return_inverse=True)
+    return _split(log_w, [key if math.isfinite(key) else MISSING for key in keys.tolist()], place)
+
+
+def _split(log_w: Array, keys: list[Key], place: NDArray[np.int64]) -> dict[Key, Summary]:
     """Return the summary of each part; a stable sort keeps the rows of a part in their order."""
-    names, place = np.unique(keys, return_inverse=True)
     order = np.argsort(place, kind="stable")
-    borders = np.searchsorted(place[order], np.arange(len(names) + 1))
+    borders = np.searchsorted(place[order], np.arange(len(keys) + 1))
     cells: dict[Key, Summary] = {}
-    for name, start, stop in zip(names.tolist(), borders, borders[1:], strict=False):
-        key = name if isinstance(name, str) or math.isfinite(name) else MISSING
+    for key, start, stop in zip(keys, borders, borders[1:], strict=False):
         cell = summarise(log_w[order[start:stop]], keep=KEEP, grid=PART)
         cells[key] = merge(cells[key], cell) if key in cells else cell
     return cells
@@ -112,14 +116,16 @@ def merge_strata(one: Strata, other: Strata) -> Strata:
         kinds = sorted((one.kind, other.kind))
         raise ValueError(f"a column is {kinds[0]} in one file and {kinds[1]} in another")
     if one.kind != "even":
-        return _checked(Strata(one.kind, cells=_joined(one.cells, other.cells)))
+        joined = _joined(one.cells, other.cells)
+        _check_names(len(joined) if one.kind == "name" else 0)
+        return Strata(one.kind, cells=joined)
     width = max(one.width, other.width)
     cells = _joined(_coarser(one, width), _coarser(other, width))
     while sum(not isinstance(key, str) for key in cells) > MOST_CELLS:
-        joined = Strata("even", width, cells)
+        bins = Strata("even", width, cells)
         numbers = np.array(sorted(key for key in cells if not isinstance(key, str)))
         width = 2 * width if width else _width(numbers)
-        cells = _coarser(joined, width)
+        cells = _coarser(bins, width)
     return Strata("even", width, cells)
 
 
@@ -153,9 +159,8 @@ def _in_order(cells: dict[Key, Summary]) -> list[tuple[Key, Summary]]:
     return sorted(cells.items(), key=lambda item: (isinstance(item[0], str), item[0]))
 
 
-def _checked(strata: Strata) -> Strata:
-    if strata.kind == "name" and len(strata.cells) > MOST_NAMES:
+def _check_names(count: int) -> None:
+    if count > MOST_NAMES:
         raise TooManyNamesError(
-            f"more than {MOST_NAMES} different names: a report by them could not be read"
+            f"has more than {MOST_NAMES:,} different names: a report by them could not be read"
         )
-    return strata

@@ -12,12 +12,7 @@ from rich.text import Text
 
 from isr_theory.choice import rows as choice_rows
 from isr_theory.diagnose.diagnosis import Diagnosis, Stratum
-
-
-def shown(text: str, most: int = 60) -> str:
-    """Return text with what does not print written out, cut to a length."""
-    plain = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-    return plain if len(plain) <= most else plain[: most - 1] + "…"
+from isr_theory.diagnose.words import place, shown
 
 
 def number(value: float | None) -> str:
@@ -128,12 +123,6 @@ def bad_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
     return [(place(row.where), f"{row.line:,}", shown(row.reason, 100)) for row in diagnosis.bad]
 
 
-def place(path: str, most: int = 32) -> str:
-    """Return a path made safe to show, of a long one the end."""
-    whole = shown(path, len(path) + 1)
-    return whole if len(whole) <= most else "…" + whole[1 - most :]
-
-
 def _title(text: str) -> RenderableType:
     return Text(f"\n{text}", style="bold")
 
@@ -142,8 +131,8 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -
     """Return a plain table whose first `left` columns are text; numbers are never broken."""
     headed = any(heads)
     table = Table(box=None, show_header=headed, pad_edge=False, header_style="dim")
-    for place, head in enumerate(heads):
-        text = place < left
+    for at, head in enumerate(heads):
+        text = at < left
         table.add_column(
             head,
             justify="left" if text else "right",

@@ -6,6 +6,8 @@ from typing import Any
 
 from isr_theory.choice import GammaChoice
 from isr_theory.diagnose.diagnosis import Effective, Stratum
+from isr_theory.diagnose.reading import Remark
+from isr_theory.diagnose.words import counted, place
 
 # Below this share of its target the ESS of a stratum is called out; fewer rows tell too little.
 SHORT = 0.5
@@ -28,6 +30,7 @@ def verdict(facts: dict[str, Any]) -> tuple[str, ...]:
         ),
         *_groups(choice, facts["group_interval"]),
         *_rows(facts["read"], facts["bad_count"]),
+        *map(_remark, facts["remarks"]),
         *(f"{note[0].upper()}{note[1:]}." for note in (*choice.notes, *facts["layout_notes"])),
     )
 
@@ -101,6 +104,12 @@ def _groups(choice: GammaChoice, interval: tuple[float, float] | None) -> list[s
         f"Leaving out whole groups, gamma is in {low:.3g} to {high:.3g}"
         + (": rows of a group are not independent, so prefer this interval." if wider else ".")
     ]
+
+
+def _remark(remark: Remark) -> str:
+    first = remark.first
+    example = f"{place(first.where)}:{first.line}: {first.reason}"
+    return f"{counted(remark.count, 'row')} {remark.what} (first {example})."
 
 
 def _rows(read: int, bad: int) -> list[str]:
