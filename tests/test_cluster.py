@@ -58,7 +58,7 @@ def test_a_killed_worker_changes_nothing(log):
     ):
         workers = client.run(os.getpid)
 
-        def kill_one(piece):
+        def kill_one(piece, done):
             if not killed:
                 killed.append(next(iter(workers.values())))
                 os.kill(killed[0], signal.SIGKILL)

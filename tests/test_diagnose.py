@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
+import itertools
 import json
 import math
 import os
@@ -10,15 +13,20 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from isr_theory import choose_gamma, weights
+from isr_theory.diagnose import cluster, plain, reading
 from isr_theory.diagnose.__main__ import main
+from isr_theory.diagnose.reading import Columns, Layout, Piece
+from isr_theory.diagnose.tally import Tally
 
 N, SIGMA, TOKENS = 20_000, 2.0, 8
 
@@ -226,7 +234,7 @@ def test_where_nothing_can_be_used_it_says_why(tmp_path, capsys):
     path.write_text('{"log_pi": null, "log_mu": 1}\n' * 3)
     assert main([str(path)]) == 1
     printed = capsys.readouterr().err
-    assert "none of the 3 rows could be used" in printed
+    assert "none of 3 rows could be used" in printed
     assert "run.jsonl:1" in printed
     zeros = parquet(tmp_path / "zeros.parquet", {"log_w": [-math.inf, -math.inf]})
     assert main([zeros]) == 1
@@ -278,6 +286,17 @@ def test_json_goes_to_a_file_too(tmp_path, capsys):
     assert kept["choice"]["n"] == 400
 
 
+def wait_until_read(process, ending):
+    """Wait until a process, or one that it started, has a file open."""
+    found = psutil.Process(process.pid)
+    while process.poll() is None:
+        for each in (found, *found.children(recursive=True)):
+            with contextlib.suppress(psutil.Error):
+                if any(file.path.endswith(ending) for file in each.open_files()):
+                    return
+        time.sleep(0.05)
+
+
 def test_an_interrupted_run_writes_nothing(tmp_path):
     folder = tmp_path / "log"
     folder.mkdir()
@@ -288,7 +307,7 @@ def test_an_interrupted_run_writes_nothing(tmp_path):
     out = tmp_path / "report.json"
     command = [sys.executable, "-m", "isr_theory.diagnose", str(folder), "--json", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    time.sleep(1.5)
+    wait_until_read(process, "parquet")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
@@ -391,7 +410,7 @@ def test_too_many_names_say_of_which_column_and_file(tmp_path, capsys):
         tmp_path / "run.csv", {"log_w": levels(1200), "who": [f"p{k}" for k in range(1200)]}
     )
     assert main([path, "--by", "who"]) == 2
-    printed = capsys.readouterr().err.replace("\n", "")
+    printed = capsys.readouterr().err
     assert "run.csv: the column 'who' has more than 1,000 different names" in printed
 
 
@@ -415,3 +434,63 @@ def test_a_reward_that_comes_late_is_not_passed_over_in_silence(tmp_path, capsys
     assert found["values"] == []
     assert [(r["count"], r["first"]["line"]) for r in found["remarks"]] == [(300, 1201)]
     assert "have a reward, which is not read" in found["remarks"][0]["what"]
+
+
+def test_processes_leave_an_interrupt_to_the_one_that_started_them(tmp_path):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    pq.write_table(pa.table({"log_w": np.zeros(1_000_000)}), folder / "0.parquet")
+    for k in range(1, 200):
+        os.link(folder / "0.parquet", folder / f"{k}.parquet")
+    command = [sys.executable, "-m", "isr_theory.diagnose", str(folder), "--jobs", "2"]
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen(command, start_new_session=True, **pipes)
+    wait_until_read(process, "parquet")
+    os.killpg(process.pid, signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == "interrupted: nothing was written"
+
+
+def test_an_interrupt_does_not_wait_for_the_end_of_a_file(monkeypatch):
+    piece = Piece("endless.csv", "csv")
+    batches = itertools.count(1)
+
+    def endless(piece, layout):
+        while True:
+            yield Tally(), next(batches)
+
+    def interrupt(piece, done):
+        if done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(cluster, "tally_rows", endless)
+    with pytest.raises(KeyboardInterrupt):
+        cluster.tally_log([piece], Layout(None), progress=interrupt)
+
+
+@pytest.mark.parametrize("name", ["run.jsonl", "run.jsonl.gz", "run.csv", "run.parquet"])
+def test_progress_is_told_within_a_file(tmp_path, monkeypatch, name):
+    log_w = np.random.default_rng(0).standard_normal(60_000).round(6)
+    path = tmp_path / name
+    if name == "run.parquet":
+        pq.write_table(pa.table({"log_w": log_w}), path)
+        monkeypatch.setattr(reading, "batches", partial(reading.batches, rows=9_000))
+        monkeypatch.setattr("isr_theory.diagnose.tally.batches", reading.batches)
+    else:
+        lines = [f"{x}" if "csv" in name else json.dumps({"log_w": x}) for x in log_w]
+        text = "\n".join(["log_w", *lines] if "csv" in name else lines)
+        packed = gzip.compress(text.encode()) if name.endswith("gz") else text.encode()
+        path.write_bytes(packed)
+        monkeypatch.setattr("isr_theory.diagnose.blocks.BLOCK", 1 << 17)
+    found = reading.pieces([path])
+    told = []
+    cluster.tally_log(
+        found,
+        reading.resolve(found, Columns()),
+        progress=lambda piece, done: told.append(done / piece.size),
+    )
+    assert len(told) > 4
+    assert told == sorted(told)
+    assert told[0] < 0.5
+    assert told[-1] == 1

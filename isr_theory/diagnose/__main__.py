@@ -154,14 +154,21 @@ def _tally(
 ) -> Tally:
     """Read the log, showing how far it is by bytes."""
     columns = (TextColumn("reading"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
-        task = progress.add_task("", total=sum(piece.size for piece in found))
+    read: dict[Piece, int] = {}
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task("", total=sum(piece.size for piece in found))
+
+        def progress(piece: Piece, done: int) -> None:
+            # Pieces are read by two threads, each of them by one.
+            bar.advance(task, max(0, done - read.get(piece, 0)))
+            read[piece] = max(done, read.get(piece, 0))
+
         return tally_log(
             found,
             layout,
             jobs=arguments.jobs,
             scheduler=arguments.scheduler,
-            progress=lambda piece: progress.advance(task, piece.size),
+            progress=progress,
         )
 
 

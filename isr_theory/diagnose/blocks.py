@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from isr_theory.diagnose.records import LogError, arrow
@@ -15,22 +16,39 @@ COMPRESSED = {".gz": "gzip", ".zst": "zstd"}
 BOM = b"\xef\xbb\xbf"
 
 
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file."""
+
+    line: int
+    """The number of the first."""
+    content: bytes
+    done: int
+    """Bytes of the file, compressed or not, that had been read by its end."""
+
+
 @contextlib.contextmanager
-def _opened(path: str) -> Iterator[Any]:
-    suffix = f".{path.lower().rpartition('.')[2]}"
+def _opened(path: str) -> Iterator[tuple[Any, Any]]:
+    """Yield the text and the file it comes from."""
+    pa, kind = arrow(), COMPRESSED.get(f".{path.lower().rpartition('.')[2]}")
     try:
-        with arrow().input_stream(path, compression=COMPRESSED.get(suffix)) as stream:
-            yield stream
+        with pa.OSFile(path) as file:
+            if kind is None:
+                yield file, file
+                return
+            with pa.CompressedInputStream(file, kind) as stream:
+                yield stream, file
     except OSError as error:
         raise LogError(f"{path} cannot be read: {error}") from error
 
 
-def blocks(path: str, *, quotes: bool) -> Iterator[tuple[int, bytes]]:
-    """Yield the number of its first line and each block; with `quotes` no quoted cell is cut."""
-    rest, line = b"", 1
-    with _opened(path) as stream:
+def blocks(path: str, *, quotes: bool) -> Iterator[Block]:
+    """Yield the blocks of a file; with `quotes` no quoted cell is cut."""
+    rest, line, done = b"", 1, 0
+    with _opened(path) as (stream, file):
         while more := stream.read(BLOCK):
             rest += more
+            done = file.tell()
             if line == 1:
                 rest = rest.removeprefix(BOM)
             end = _end_of_rows(rest, quotes)
@@ -40,11 +58,11 @@ def blocks(path: str, *, quotes: bool) -> Iterator[tuple[int, bytes]]:
                 if not end:
                     raise LogError(f"{path}: line {line} is longer than {LONGEST:,} bytes")
             if end:
-                yield line, rest[:end]
+                yield Block(line, rest[:end], done)
                 line += rest.count(b"\n", 0, end)
                 rest = rest[end:]
     if rest:
-        yield line, rest
+        yield Block(line, rest, done)
 
 
 def _end_of_rows(block: bytes, quotes: bool) -> int:

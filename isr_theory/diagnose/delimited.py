@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -32,24 +32,24 @@ class Header:
 
 def head(piece: Piece) -> dict[str, list[str]]:
     """Return the first cells of each column; nothing for an empty file."""
-    for header, first, block in _bodies(piece):
+    for header, first, block, _ in _bodies(piece):
         records = islice(_records(block, first, header), SNIFFED)
         rows = [cells for _, cells in records if isinstance(cells, list)]
         return {name: [row[i] for row in rows] for i, name in enumerate(header.names)}
     return {}
 
 
-def _bodies(piece: Piece) -> Iterator[tuple[Header, int, bytes]]:
-    """Yield the header with each block of lines below it."""
+def _bodies(piece: Piece) -> Iterator[tuple[Header, int, bytes, int]]:
+    """Yield the header with each block of lines below it: its first, itself, and what is done."""
     header = None
-    for start, whole in blocks(piece.path, quotes=True):
-        first, block = start, whole
+    for whole in blocks(piece.path, quotes=True):
+        first, block = whole.line, whole.content
         while header is None and block:
             line, _, block = block.partition(b"\n")
             first += 1
             header = _header(piece, text(line)) if line.strip() else None
         if header is not None:
-            yield header, first, block
+            yield header, first, block, whole.done
 
 
 def _header(piece: Piece, line: str) -> Header:
@@ -66,7 +66,7 @@ def _header(piece: Piece, line: str) -> Header:
 
 def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
     """Yield the rows of a file in batches of at most `rows`, fewer where lines are long."""
-    for header, first, block in _bodies(piece):
+    for header, first, block, done in _bodies(piece):
         table = _table(block, header, layout)
         chunks = (
             _by_line(piece, layout, header, _records(block, first, header), rows)
@@ -74,7 +74,7 @@ def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
             else _by_table(piece, layout, table, first, rows)
         )
         for chunk in chunks:
-            yield checked(chunk, layout)
+            yield replace(checked(chunk, layout), done=done)
 
 
 def _table(block: bytes, header: Header, layout: Layout) -> Any | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -35,8 +36,8 @@ def head(piece: Piece) -> dict[str, list[Any]]:
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
     """Yield the lines that are not blank, with their numbers."""
-    for first, block in blocks(path, quotes=False):
-        for number, line in enumerate(text(block).split("\n"), first):
+    for block in blocks(path, quotes=False):
+        for number, line in enumerate(text(block.content).split("\n"), block.line):
             if stripped := line.strip():
                 yield number, stripped
 
@@ -53,8 +54,8 @@ def _parsed(line: str) -> Any:
 def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
     """Yield the rows of a file in batches of at most `rows`, fewer where lines are long."""
     names = layout.names
-    for first, block in blocks(piece.path, quotes=False):
-        lines = enumerate(text(block).split("\n"), first)
+    for block in blocks(piece.path, quotes=False):
+        lines = enumerate(text(block.content).split("\n"), block.line)
         while some := list(islice(lines, rows)):
             parsed = [(number, _parsed(line)) for number, line in some if not _blank(line)]
             found = [(number, row) for number, row in parsed if isinstance(row, dict)]
@@ -64,7 +65,7 @@ def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
             if parsed:
                 late = _late([row for _, row in found], layout.absent)
                 chunk = Chunk(piece.path, len(found), columns, places.__getitem__, refused, late)
-                yield checked(chunk, layout)
+                yield replace(checked(chunk, layout), done=block.done)
 
 
 def _late(

@@ -169,6 +169,8 @@ class Batch:
     bad: tuple[BadRow, ...] = ()
     """The first of them."""
     bad_count: int = 0
+    done: int = 0
+    """Bytes of the piece that have been read."""
 
 
 def arrow(module: str = "pyarrow") -> Any:

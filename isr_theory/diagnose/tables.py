@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from isr_theory.diagnose.checking import Chunk, checked
@@ -88,5 +89,7 @@ def batches(piece: Piece, layout: Layout, rows: int) -> Iterator[Batch]:
         for part in table.iter_batches(rows, row_groups=groups, columns=names):
             columns = {name: part.column(name) for name in names}
             lines = range(first, first + len(part))
-            yield checked(Chunk(piece.path, len(part), columns, lines.__getitem__), layout)
+            batch = checked(Chunk(piece.path, len(part), columns, lines.__getitem__), layout)
             first += len(part)
+            done = piece.size * (first - 1 - piece.first_row) // max(1, piece.rows or 1)
+            yield replace(batch, done=done)

@@ -47,13 +47,13 @@ class Tally:
 def tally_piece(piece: Piece, layout: Layout) -> Tally:
     """Return the tally of one piece of a log, read batch by batch."""
     tally = Tally()
-    for grown in tally_rows(piece, layout):
+    for grown, _ in tally_rows(piece, layout):
         tally = grown
     return tally
 
 
-def tally_rows(piece: Piece, layout: Layout) -> Iterator[Tally]:
-    """Yield the growing tally of one piece, so that progress can be shown.
+def tally_rows(piece: Piece, layout: Layout) -> Iterator[tuple[Tally, int]]:
+    """Yield the growing tally of one piece and the bytes read, batch by batch.
 
     Raises LogError, naming the file, where it cannot be read, and where a column to report by has
     too many names.
@@ -64,7 +64,7 @@ def tally_rows(piece: Piece, layout: Layout) -> Iterator[Tally]:
             tally = merge_tallies(tally, tally_batch(batch, layout, floor=_floor(tally.whole)))
         except TooManyNamesError as error:
             raise LogError(f"{piece.path}: {error}") from error
-        yield tally
+        yield tally, batch.done
 
 
 def _floor(summary: Summary) -> float:
