@@ -494,3 +494,110 @@ def test_progress_is_told_within_a_file(tmp_path, monkeypatch, name):
     assert told == sorted(told)
     assert told[0] < 0.5
     assert told[-1] == 1
+
+
+def test_a_report_never_replaces_its_log_or_itself(tmp_path, capsys):
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels()})
+    before = (tmp_path / "run.csv").read_bytes()
+    os.link(path, tmp_path / "same.csv")
+    out = str(tmp_path / "out")
+    for given in (["--html", path], ["--json", str(tmp_path / "same.csv")]):
+        assert main([path, *given]) == 2
+        assert "is part of what is read" in capsys.readouterr().err
+    assert main([path, "--html", out, "--json", out]) == 2
+    assert "out: is written twice" in capsys.readouterr().err
+    assert (tmp_path / "run.csv").read_bytes() == before
+
+
+def test_an_error_names_the_file_that_was_asked_for(tmp_path, capsys):
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels()})
+    assert main([path, "--json", str(tmp_path / "no" / "folder.json")]) == 2
+    assert "folder.json: No such file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["", "log_w\n"])
+def test_a_log_without_rows_is_said_to_have_none(tmp_path, capsys, text):
+    path = tmp_path / "run.csv"
+    path.write_text(text)
+    assert main([str(path)]) == 1
+    assert "the log has no rows" in capsys.readouterr().err
+
+
+def test_files_that_are_not_read_are_listed(tmp_path, capsys):
+    csv_log(tmp_path / "run.csv", {"log_w": levels()})
+    for name in ("notes.txt", "_SUCCESS"):
+        (tmp_path / name).write_text("x")
+    found = report(capsys, str(tmp_path))
+    assert [os.path.basename(name) for name in found["skipped"]] == ["_SUCCESS", "notes.txt"]
+    assert any("Not read, by name or ending: 2 files" in words for words in found["verdict"])
+
+
+def test_numbers_that_json_does_not_have():
+    assert plain._plain({"a": [math.nan, math.inf, np.float64(-math.inf), 1.5]}) == {
+        "a": [None, "inf", "-inf", 1.5]
+    }
+
+
+def test_any_terminal_will_do(tmp_path):
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels(), "who": ["\u00e9"] * 400})
+    command = [sys.executable, "-m", "isr_theory.diagnose", path, "--by", "who"]
+    ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, env=ascii_only, capture_output=True, check=True)
+    assert b"\\xe9" in done.stdout
+
+
+def test_the_verdict_names_the_cause(tmp_path, capsys):
+    path = csv_log(tmp_path / "run.csv", {"log_w": 3 * levels()})
+    least = report(capsys, path, "--gamma-min", "0.9")["verdict"]
+    assert "Lower the least gamma" in least[0]
+    assert "0.9" in least[0]
+    zeros = np.where(np.arange(400) % 5 > 0, -np.inf, levels())
+    few = report(capsys, csv_log(tmp_path / "zeros.csv", {"log_w": zeros}))["verdict"]
+    assert "only 80 of 400 weights are above 0" in few[0]
+    for words in (least, few):
+        assert sum("reaches ESS/n" in each or "no gamma keeps" in each for each in words) == 1
+
+
+def test_parts_are_compared_by_one_method(capsys):
+    found = report(capsys, "docs/example_run.csv", "--by", "step")
+    assert found["strata_method"] == "exact"
+    rows = {row["label"]: row for row in found["strata"]["step"]}
+    lowest = min(rows.values(), key=lambda row: row["gamma"])
+    words = next(words for words in found["verdict"] if words.startswith("gamma depends on step"))
+    assert f"{lowest['gamma']:.3g} for {lowest['label']}" in words
+    assert "Give each part its own gamma" in words
+
+
+def test_an_interval_says_which_gamma_it_is_of(tmp_path, capsys):
+    columns = gaussian_log(n=4000)
+    path = parquet(tmp_path / "run.parquet", columns)
+    free = report(capsys, path, "--group", "prompt_id")
+    found = report(capsys, path, "--group", "prompt_id", "--kl-max", "0.1", "--by", "step")
+    assert found["choice"]["binding"] == "kl_max"
+    assert "without that cap the rule gives 0.5" in found["verdict"][0]
+    assert found["group_interval"] == free["group_interval"]
+    low, high = free["group_interval"]
+    # The closed form's gamma, in the middle of it: the bins of a block are good to 1e-4.
+    assert (low + high) / 2 == pytest.approx(free["choice"]["by_method"]["lognormal"], rel=1e-3)
+    for row in found["strata"]["step"]:
+        assert row["interval"][0] <= row["gamma"] <= row["interval"][1]
+
+
+def test_what_cannot_be_believed_is_marked(tmp_path, capsys):
+    tail = 1.2 * np.random.default_rng(4).standard_exponential(2000)
+    path = csv_log(tmp_path / "run.csv", {"log_w": tail})
+    assert main([path, "--no-color"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "Pareto threshold 0.697 for 2,000 weights" in printed
+    assert "The Pareto index of the plain weights is" in printed
+    assert "mean of token log-ratios (GSPO) would leave is not known" in printed
+    for order in ("0.125", "1.5", "1.875"):
+        assert re.search(rf" {order} [0-9.]+ [0-9.]+ [0-9.]+ (yes|no) ", printed)
+    assert re.search(r" 2 [0-9.]+ [0-9.]+ [0-9.]+ no ", printed)
+    assert "chi-square, of order 2, which is beyond that" in printed
+
+
+def test_a_sentence_begins_as_it_should(tmp_path, capsys):
+    path = csv_log(tmp_path / "run.csv", {"log_w": levels(52)})
+    words = report(capsys, path)["verdict"]
+    assert any(each.startswith("n = 52") for each in words)

@@ -7,6 +7,7 @@ options mean nothing; 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +19,10 @@ from isr_theory import __version__, files, solver
 from isr_theory.diagnose import page, plain, text
 from isr_theory.diagnose.cluster import tally_log
 from isr_theory.diagnose.diagnosis import Diagnosis
-from isr_theory.diagnose.reading import Columns, Layout, LogError, Piece, pieces, resolve
+from isr_theory.diagnose.reading import Columns, Layout, LogError, Piece, pieces, resolve, skipped
 from isr_theory.diagnose.report import Settings, diagnose
 from isr_theory.diagnose.tally import Tally
-from isr_theory.diagnose.words import place, shown
+from isr_theory.diagnose.words import LONGEST, counted, place, shown
 
 EPILOG = """\
 A log is a Parquet, CSV or JSON-lines file, or a folder of them. It has the columns log_pi and
@@ -101,12 +102,19 @@ def _positive(text: str) -> int:
 def main(given: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
     arguments = _parser().parse_args(given)
+    for stream in (sys.stdout, sys.stderr):
+        # What a terminal cannot show must not end a long run.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     console = Console(no_color=arguments.no_color)
     errors = Console(stderr=True, no_color=arguments.no_color)
     try:
         return _run(arguments, console, errors)
     except (LogError, ValueError, OSError) as error:
-        errors.print(f"error: {error}", style="red", markup=False, highlight=False)
+        _complain(errors, _message(error))
+        return 2
+    except MemoryError as error:
+        _complain(errors, f"not enough memory: is one cell or one list very long? {error}".strip())
         return 2
     except KeyboardInterrupt:
         errors.print("interrupted: nothing was written", style="red")
@@ -115,19 +123,33 @@ def main(given: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace, console: Console, errors: Console) -> int:
     settings = _settings(arguments)
-    to_file = arguments.json not in (None, "-")
-    files.check_writable([Path(arguments.json)] if to_file else [])
-    files.check_writable([arguments.html] if arguments.html else [])
     found = pieces(arguments.log)
+    outputs = [Path(arguments.json)] if arguments.json not in (None, "-") else []
+    outputs += [arguments.html] if arguments.html else []
+    files.check_apart(outputs, [Path(piece.path) for piece in found])
+    files.check_writable(outputs)
     layout = resolve(found, _columns(arguments))
     tally = _tally(arguments, found, layout, errors)
     if not tally.whole.positive:
         _explain_nothing(tally, errors)
         return 1
     count = len({piece.path for piece in found})
-    diagnosis = diagnose(tally, settings, layout, files=count)
+    others = skipped(arguments.log)
+    diagnosis = diagnose(tally, settings, layout, files=count, skipped=others)
     _show(arguments, diagnosis, console)
     return 0
+
+
+def _complain(errors: Console, words: str) -> None:
+    # Not wrapped, so that a path can be copied and a message searched for.
+    text = f"error: {words}"
+    errors.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{shown(str(error.filename), LONGEST)}: {error.strerror}"
+    return shown(str(error), LONGEST)
 
 
 def _settings(arguments: argparse.Namespace) -> Settings:
@@ -174,10 +196,13 @@ def _tally(
 
 def _explain_nothing(tally: Tally, errors: Console) -> None:
     if tally.whole.n:
-        words = f"all {tally.whole.n:,} weights are 0 (log_pi = -inf): there is nothing to weight"
+        weights = counted(tally.whole.n, "weight")
+        words = f"all {weights} are 0 (log_pi = -inf): there is nothing to weight"
+    elif tally.read:
+        words = f"none of {counted(tally.read, 'row')} could be used"
     else:
-        words = f"none of the {tally.read:,} rows could be used"
-    errors.print(f"error: {words}", style="red", highlight=False)
+        words = "the log has no rows"
+    _complain(errors, words)
     for row in tally.bad:
         line = f"  {place(row.where)}:{row.line}: {shown(row.reason, 100)}"
         errors.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -29,6 +29,7 @@ class Stratum:
     n: int
     sigma2: float
     gamma: float
+    """The rule's, caps left aside."""
     interval: tuple[float, float]
     ess_own: float
     """ESS/n at its own gamma."""
@@ -52,6 +53,8 @@ class Diagnosis:
     """A log's report. ESS are shares of n; divergences are in nats."""
 
     files: int
+    skipped: tuple[str, ...]
+    """Files of the folders that were not read."""
     read: int
     bad_count: int
     bad: tuple[BadRow, ...]
@@ -70,7 +73,9 @@ class Diagnosis:
     curve: tuple[tuple[float, float], ...]
     """(gamma, ESS/n)."""
     strata: dict[str, tuple[Stratum, ...]]
+    strata_method: str
+    """By which gamma is found in every part."""
     group_interval: tuple[float, float] | None
-    """For gamma, with whole groups left out in turn; None without a group column."""
+    """Of the rule's gamma, caps left aside, by leaving out whole groups; None without a group."""
     values: tuple[Value, ...]
     verdict: tuple[str, ...]

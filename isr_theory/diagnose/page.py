@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from xml.etree.ElementTree import Element, SubElement, tostring
 
-from isr_theory.choice import rows as choice_rows
 from isr_theory.diagnose import text
 from isr_theory.diagnose.diagnosis import Diagnosis
-from isr_theory.diagnose.words import shown
+from isr_theory.diagnose.words import LONGEST, shown
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem;
@@ -37,9 +36,7 @@ def html(diagnosis: Diagnosis, title: str) -> str:
     SubElement(head, "style").text = STYLE
     body = SubElement(page, "body")
     SubElement(body, "h1").text = shown(title)
-    choice = diagnosis.choice
-    files = f"{diagnosis.files} file{'s' if diagnosis.files > 1 else ''}"
-    SubElement(body, "p").text = f"{choice.n:,} log-weights from {files}, {diagnosis.ratio}."
+    SubElement(body, "p").text = f"{text.heading(diagnosis)}."
     _fill(body, diagnosis)
     return "<!doctype html>\n" + tostring(page, encoding="unicode", method="html") + "\n"
 
@@ -48,11 +45,11 @@ def _fill(body: Element, diagnosis: Diagnosis) -> None:
     _heading(body, "Verdict")
     sentences = SubElement(body, "ul")
     for sentence in diagnosis.verdict:
-        SubElement(sentences, "li").text = shown(sentence, 400)
+        SubElement(sentences, "li").text = shown(sentence, LONGEST)
     _heading(body, "ESS/n of w^gamma")
     body.append(_drawing(diagnosis))
     _heading(body, "Gamma")
-    _table(body, (), choice_rows(diagnosis.choice))
+    _table(body, (), text.gamma_rows(diagnosis.choice))
     _heading(body, "What is left of the sample, as a share of n")
     _table(body, text.EFFECTIVE, text.effective_rows(diagnosis))
     _heading(body, "Renyi divergence of pi from mu, nats")
@@ -62,12 +59,13 @@ def _fill(body: Element, diagnosis: Diagnosis) -> None:
         _heading(body, f"By {shown(name)}")
         _table(body, text.STRATA, [text.stratum_row(stratum) for stratum in strata])
     if diagnosis.strata:
-        SubElement(body, "p", {"class": "note"}).text = text.STRATA_NOTE
+        SubElement(body, "p", {"class": "note"}).text = text.strata_note(diagnosis)
     if diagnosis.values:
         _heading(body, "Mean reward under pi, self-normalised")
         _table(body, text.VALUES, text.value_rows(diagnosis))
+        SubElement(body, "p", {"class": "note"}).text = text.VALUES_NOTE
     if diagnosis.bad:
-        _heading(body, f"{diagnosis.bad_count:,} rows that could not be used")
+        _heading(body, text.bad_title(diagnosis))
         _table(body, text.BAD, text.bad_rows(diagnosis), numbers=False)
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "batches",
     "pieces",
     "resolve",
+    "skipped",
 ]
 
 KINDS = {
@@ -71,6 +72,17 @@ def _files(path: Path) -> list[Path]:
     if not found:
         raise LogError(f"{path} is a folder without a log: {ALLOWED}")
     return found
+
+
+def skipped(paths: Sequence[str | Path]) -> tuple[str, ...]:
+    """Return the files of the folders that are no part of the log, by their names or endings."""
+    return tuple(
+        str(file)
+        for path in map(Path, paths)
+        if path.is_dir()
+        for file in sorted(path.rglob("*"))
+        if file.is_file() and (not _kind(file) or _is_hidden(file.relative_to(path)))
+    )
 
 
 def _kind(file: Path) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from isr_theory.diagnose.reading import Layout
 from isr_theory.diagnose.summary import Summary, merge_all
 from isr_theory.diagnose.tally import Tally
 from isr_theory.diagnose.verdict import verdict
-from isr_theory.diagnostics import check_caps, choose, spectrum
+from isr_theory.diagnostics import check_caps, choose, gamma_by_method, spectrum
 from isr_theory.moments import LogMoments
 
 CURVE = tuple(k / 40 for k in range(41))
@@ -37,6 +37,15 @@ class Settings:
         solver.check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
         check_caps(self.kl_max, self.khat_max)
 
+    def for_parts(self) -> Settings:
+        """Return the rule for parts of a log, whose gammas must be of one kind to be compared.
+
+        It has one method, the exact one where none was asked for, and no cap, so that the interval
+        is that of the gamma beside it.
+        """
+        method = "exact" if self.method == "auto" else self.method
+        return replace(self, method=method, kl_max=None, khat_max=None)
+
     def choose(self, m: LogMoments) -> GammaChoice:
         """Return the rule's gamma for some weights."""
         return choose(
@@ -50,16 +59,25 @@ class Settings:
         )
 
 
-def diagnose(tally: Tally, settings: Settings, layout: Layout, *, files: int = 1) -> Diagnosis:
+def diagnose(
+    tally: Tally,
+    settings: Settings,
+    layout: Layout,
+    *,
+    files: int = 1,
+    skipped: tuple[str, ...] = (),
+) -> Diagnosis:
     """Return the report of a tally with at least one positive weight, read as `layout` says."""
     whole = tally.whole
     choice = settings.choose(whole)
+    alike = settings.for_parts()
     strata = {
-        name: tuple(_stratum(label, cell, choice.gamma, settings) for label, cell in found)
+        name: tuple(_stratum(label, cell, choice.gamma, alike) for label, cell in found)
         for name, found in ((name, strata.labelled()) for name, strata in tally.strata.items())
     }
     facts: dict[str, Any] = {
         "files": files,
+        "skipped": skipped,
         "read": tally.read,
         "bad_count": tally.bad_count,
         "bad": tally.bad,
@@ -72,7 +90,8 @@ def diagnose(tally: Tally, settings: Settings, layout: Layout, *, files: int = 1
         "effective": _effective(tally, choice.gamma),
         "curve": tuple((gamma, moments.ess(whole, gamma)) for gamma in CURVE),
         "strata": strata,
-        "group_interval": _group_interval(tally, settings, choice.level),
+        "strata_method": alike.method,
+        "group_interval": _group_interval(tally, settings, choice),
         "values": _values(whole, choice.gamma),
     }
     return Diagnosis(**facts, verdict=verdict(facts))
@@ -101,7 +120,7 @@ def _effective(tally: Tally, gamma: float) -> tuple[Effective, ...]:
         effective("flattened by gamma", tally.whole, gamma, gamma),
     ]
     if tally.mean is not None and tally.mean.positive:
-        found.append(effective("mean of token log-ratios", tally.mean, 1.0, None))
+        found.append(effective("mean of token log-ratios (GSPO)", tally.mean, 1.0, None))
     return tuple(found)
 
 
@@ -123,25 +142,26 @@ def _stratum(label: str, cell: Summary, shared: float, settings: Settings) -> St
     )
 
 
-def _group_interval(tally: Tally, settings: Settings, level: float) -> tuple[float, float] | None:
-    """Return the jackknife's interval for the exact gamma, leaving out one block at a time."""
+def _group_interval(
+    tally: Tally, settings: Settings, choice: GammaChoice
+) -> tuple[float, float] | None:
+    """Return the jackknife's interval for the rule's gamma, leaving out one block at a time."""
     from scipy.special import stdtrit
 
     blocks = [block for block in tally.blocks if block.positive]
-    if len(blocks) < 2:
-        return None
-    found = np.array(
-        [
-            merge_all(blocks[:k] + blocks[k + 1 :], keep=1).exact_gamma(
-                settings.rho_min, settings.gamma_max
-            )
-            for k in range(len(blocks))
-        ]
-    )
     count = len(blocks)
+    if count < 2:
+        return None
+
+    def gamma(kept: list[Summary]) -> float:
+        of_all = merge_all(kept, keep=1)
+        low, high = settings.gamma_min, settings.gamma_max
+        return gamma_by_method(of_all, settings.rho_min, low, high)[choice.method]
+
+    found = np.array([gamma(blocks[:k] + blocks[k + 1 :]) for k in range(count)])
     error = math.sqrt((count - 1) / count * float(((found - found.mean()) ** 2).sum()))
-    width = float(stdtrit(count - 1, (1 + level) / 2)) * error
-    centre = merge_all(blocks, keep=1).exact_gamma(settings.rho_min, settings.gamma_max)
+    width = float(stdtrit(count - 1, (1 + choice.level) / 2)) * error
+    centre = gamma(blocks)
     return max(settings.gamma_min, centre - width), min(settings.gamma_max, centre + width)
 
 

@@ -10,15 +10,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from isr_theory.choice import GammaChoice
 from isr_theory.choice import rows as choice_rows
 from isr_theory.diagnose.diagnosis import Diagnosis, Stratum
-from isr_theory.diagnose.words import place, shown
+from isr_theory.diagnose.words import LONGEST, counted, place, shown
 
 
 def number(value: float | None) -> str:
     """Return a number in three digits, or a word where there is none."""
     if value is None:
-        return "–"
+        return "-"
     return "unknown" if value == math.inf else f"{value:.3g}"
 
 
@@ -28,16 +29,12 @@ def render(diagnosis: Diagnosis, console: Console) -> None:
 
 
 def _parts(diagnosis: Diagnosis) -> Iterable[RenderableType]:
-    choice = diagnosis.choice
-    yield Text(
-        f"{choice.n:,} log-weights from {diagnosis.files} file"
-        f"{'s' if diagnosis.files > 1 else ''}, {diagnosis.ratio}"
-    )
+    yield Text(heading(diagnosis))
     yield _title("Verdict")
     for sentence in diagnosis.verdict:
-        yield Padding(Text(f"• {shown(sentence, 400)}"), (0, 0, 0, 2))
+        yield Padding(Text(f"- {shown(sentence, LONGEST)}"), (0, 0, 0, 2))
     yield _title("Gamma")
-    yield _table(("", ""), choice_rows(choice), left=2)
+    yield _table(("", ""), gamma_rows(diagnosis.choice), left=2)
     yield _title("What is left of the sample, as a share of n")
     yield _table(EFFECTIVE, effective_rows(diagnosis))
     yield _title("Renyi divergence D_alpha(pi||mu), nats")
@@ -47,25 +44,54 @@ def _parts(diagnosis: Diagnosis) -> Iterable[RenderableType]:
         yield _title(f"By {shown(name)}")
         yield _table(STRATA, [stratum_row(stratum) for stratum in strata])
     if diagnosis.strata:
-        yield Text(f"  {STRATA_NOTE}", style="dim")
+        yield Text(f"  {strata_note(diagnosis)}", style="dim")
     if diagnosis.values:
         yield _title("Mean reward under pi, self-normalised")
         yield _table(VALUES, value_rows(diagnosis))
+        yield Text(f"  {VALUES_NOTE}", style="dim")
     if diagnosis.bad:
-        yield _title(f"{diagnosis.bad_count:,} rows that could not be used")
+        yield _title(bad_title(diagnosis))
         yield _table(BAD, bad_rows(diagnosis), left=3)
 
 
 EFFECTIVE = ("weights", "gamma", "Kish", "perplexity", "largest weight")
-SPECTRUM = ("alpha", "D", "low", "high")
+# The order of the moment that chi-square is.
+CHI_SQUARE = 2
+SPECTRUM = ("alpha", "D", "low", "high", "seen")
 # As narrow as can be, so that a table fits a terminal of 80 columns.
 STRATA = ("part", "rows", "Var", "gamma", "interval", "ESS/n", "common", "2KL/Var", "k")
-STRATA_NOTE = (
-    "Var: of log w; gamma, its interval and ESS/n: by the part's own rule; common: ESS/n at the"
-    " whole log's gamma; k: Pareto index of w"
-)
 VALUES = ("gamma", "estimate", "standard error")
+VALUES_NOTE = "gamma 0 is the plain mean; rows whose weight is 0 are in none of these"
 BAD = ("file", "line", "why")
+
+
+def heading(diagnosis: Diagnosis) -> str:
+    """Return what was read, in a line."""
+    read = counted(diagnosis.choice.n, "log-weight")
+    return f"{read} from {counted(diagnosis.files, 'file')}, {shown(diagnosis.ratio, LONGEST)}"
+
+
+def gamma_rows(choice: GammaChoice) -> list[tuple[str, str]]:
+    """Return what the choice says, and up to which Pareto index so many weights can be trusted."""
+    most = choice.khat_threshold
+    words = "none for a single weight" if most is None else f"{most:.3g} for {choice.n:,} weights"
+    return [*choice_rows(choice), ("Pareto threshold", f"{words}: above it no mean is reliable")]
+
+
+def strata_note(diagnosis: Diagnosis) -> str:
+    """Return what the columns of the strata hold."""
+    return (
+        f"Var: of log w; gamma and its interval: by the {diagnosis.strata_method} method in every"
+        " part, caps left aside; ESS/n: at that gamma; common: ESS/n at the whole log's gamma;"
+        " k: Pareto index of w"
+    )
+
+
+def bad_title(diagnosis: Diagnosis) -> str:
+    """Return the title of the rows that could not be used, and how many of them are shown."""
+    count, first = diagnosis.bad_count, len(diagnosis.bad)
+    title = f"{counted(count, 'row')} that could not be used"
+    return title if count == first else f"{title}, the first {first}"
 
 
 def effective_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
@@ -83,17 +109,22 @@ def effective_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
 
 
 def spectrum_rows(diagnosis: Diagnosis) -> list[tuple[str, ...]]:
-    """Return every fourth row of the Renyi spectrum."""
+    """Return the rows of the Renyi spectrum, those beyond what can be seen marked."""
     found = diagnosis.spectrum
     columns = zip(found.orders, found.values, found.low, found.high, strict=True)
-    return [tuple(number(value) for value in row) for row in list(columns)[::4]]
+    return [
+        (f"{order:g}", *map(number, row), "yes" if order <= found.seen else "no")
+        for order, *row in columns
+    ]
 
 
 def spectrum_note(diagnosis: Diagnosis) -> str:
     """Return the chi-square divergence, and how far up the spectrum can be believed."""
+    seen = diagnosis.spectrum.seen
+    beyond = "" if seen >= CHI_SQUARE else ", which is beyond that"
     return (
-        f"chi-square {diagnosis.chi_square:.4g}; so many rows can see orders up to"
-        f" {diagnosis.spectrum.seen:.3g}, beyond which the estimate is too small"
+        f"so many rows can see orders up to {seen:.3g}; beyond, the estimate is too small and the"
+        f" band does not say so. chi-square, of order 2{beyond}: {diagnosis.chi_square:.4g}"
     )
 
 
@@ -109,7 +140,7 @@ def stratum_row(stratum: Stratum) -> tuple[str, ...]:
         number(stratum.ess_own),
         number(stratum.ess_shared),
         number(stratum.two_scalar),
-        f"{stratum.khat:.2g}" if math.isfinite(stratum.khat) else "–",
+        f"{stratum.khat:.2g}" if math.isfinite(stratum.khat) else "-",
     )
 
 

@@ -2,59 +2,90 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from isr_theory.choice import GammaChoice
 from isr_theory.diagnose.diagnosis import Effective, Stratum
 from isr_theory.diagnose.reading import Remark
-from isr_theory.diagnose.words import counted, place
+from isr_theory.diagnose.words import counted, place, shown
 
 # Below this share of its target the ESS of a stratum is called out; fewer rows tell too little.
 SHORT = 0.5
-FEW = 100
+FEW = 50
 # An aggregation that moves the sampling law by less than this share of KL(pi||mu) corrects nothing.
 LITTLE = 0.05
+# Files that were not read which a sentence names.
+LISTED = 5
 
 
 def verdict(facts: dict[str, Any]) -> tuple[str, ...]:
     """Return the sentences of a verdict from the facts of a `Diagnosis`, the first what to do."""
     choice: GammaChoice = facts["choice"]
+    notes = [note for note in choice.notes if choice.feasible or not note.startswith("no gamma")]
     return (
         _use(choice),
         *_plain(choice, facts["effective"]),
+        *_tail(choice),
         *_mean(facts["effective"]),
         *(
             sentence
             for name, strata in facts["strata"].items()
-            for sentence in _strata(name, strata, choice)
+            for sentence in _strata(name, strata, choice, facts["strata_method"])
         ),
         *_groups(choice, facts["group_interval"]),
         *_rows(facts["read"], facts["bad_count"]),
         *map(_remark, facts["remarks"]),
-        *(f"{note[0].upper()}{note[1:]}." for note in (*choice.notes, *facts["layout_notes"])),
+        *_skipped(facts["skipped"]),
+        *map(_sentence, (*notes, *facts["layout_notes"])),
     )
+
+
+def _sentence(note: str) -> str:
+    """Return a note as a sentence; what begins with a symbol, as n = 52 does, stays as it is."""
+    first = note.split()[0]
+    return f"{note[0].upper()}{note[1:]}." if first.isalpha() and len(first) > 1 else f"{note}."
 
 
 def _use(choice: GammaChoice) -> str:
     if not choice.feasible:
-        return (
-            f"No gamma reaches ESS/n = {choice.rho_min:g}: too many weights are 0. Widen the"
-            " behaviour policy or lower the target."
-        )
-    low, high = choice.interval
+        return _infeasible(choice)
     return (
         f"Use gamma = {choice.gamma:.3g}, set by {choice.binding} ({choice.method}): it leaves"
-        f" ESS/n = {choice.ess:.3g}, {choice.ess * choice.n:,.0f} of {choice.n:,} rows; the"
-        f" population's gamma is in {low:.3g} to {high:.3g} at {choice.level:.0%}."
+        f" ESS/n = {choice.ess:.3g}, {choice.ess * choice.n:,.0f} of {counted(choice.n, 'row')};"
+        f" {_reach(choice)}."
     )
+
+
+def _infeasible(choice: GammaChoice) -> str:
+    if choice.positive < choice.rho_min * choice.n:
+        return (
+            f"No gamma reaches ESS/n = {choice.rho_min:g}: only {choice.positive:,} of"
+            f" {counted(choice.n, 'weight')} are above 0. Widen the behaviour policy or lower the"
+            " target."
+        )
+    return (
+        f"No gamma that is allowed reaches ESS/n = {choice.rho_min:g}: at gamma ="
+        f" {choice.gamma:.3g} it is {choice.ess:.3g}. Lower the least gamma (--gamma-min) or the"
+        " target."
+    )
+
+
+def _reach(choice: GammaChoice) -> str:
+    """Return the interval, and which gamma it is of: the rule's, whatever caps there are."""
+    low, high = choice.interval
+    where = f"in {low:.3g} to {high:.3g} at {choice.level:.0%}"
+    if choice.binding not in choice.caps:
+        return f"the population's gamma is {where}"
+    rule = choice.by_method[choice.method]
+    return f"without that cap the rule gives {rule:.3g}, and the population's is {where}"
 
 
 def _plain(choice: GammaChoice, effective: tuple[Effective, ...]) -> list[str]:
     plain = effective[0]
-    if choice.gamma == 1:
-        return ["The plain weights meet the target: nothing needs to be flattened."]
     if plain.kish >= choice.rho_min:
-        return []
+        met = "The plain weights meet the target: nothing needs to be flattened."
+        return [met] if choice.gamma == 1 else []
     return [
         f"Do not use the plain weights: they leave ESS/n = {plain.kish:.3g},"
         f" {plain.kish * choice.n:,.0f} rows, and the largest alone allows"
@@ -62,37 +93,69 @@ def _plain(choice: GammaChoice, effective: tuple[Effective, ...]) -> list[str]:
     ]
 
 
-def _mean(effective: tuple[Effective, ...]) -> list[str]:
-    found = [row for row in effective if row.gamma is None]
-    if not found or found[0].perplexity < 1 - LITTLE:
+def _tail(choice: GammaChoice) -> list[str]:
+    threshold = choice.khat_threshold
+    if threshold is None or not threshold < choice.khat < math.inf:
         return []
     return [
-        "The mean of token log-ratios corrects next to nothing: its weights leave"
+        f"The Pareto index of the plain weights is {choice.khat:.2g}, above {threshold:.2g}, up to"
+        f" which {counted(choice.n, 'weight')} give a reliable mean: believe no mean under them,"
+        " nor their ESS."
+    ]
+
+
+def _mean(effective: tuple[Effective, ...]) -> list[str]:
+    found = [row for row in effective if row.gamma is None]
+    if not found:
+        return [
+            "What the mean of token log-ratios (GSPO) would leave is not known, since lengths are"
+            " not: --length names their column."
+        ]
+    if found[0].perplexity < 1 - LITTLE:
+        return []
+    return [
+        "The mean of token log-ratios (GSPO) corrects next to nothing: its weights leave"
         f" {found[0].perplexity:.1%} of the sample by perplexity, as if pi were mu."
     ]
 
 
-def _strata(name: str, strata: tuple[Stratum, ...], choice: GammaChoice) -> list[str]:
+def _strata(name: str, strata: tuple[Stratum, ...], choice: GammaChoice, method: str) -> list[str]:
     known = [stratum for stratum in strata if stratum.n >= FEW]
     if len(known) < 2:
         return []
+    which = "" if len(known) == len(strata) else f" of {FEW} rows or more"
+    return [*_differing(name, known, choice, method, which), *_short(name, known, choice, which)]
+
+
+def _differing(
+    name: str, known: list[Stratum], choice: GammaChoice, method: str, which: str
+) -> list[str]:
+    """Say it where intervals do not meet: the difference is more than the noise of the two."""
     lowest = min(known, key=lambda stratum: stratum.gamma)
     highest = max(known, key=lambda stratum: stratum.gamma)
+    if lowest.interval[1] >= highest.interval[0]:
+        return []
+    # The bins of a part are good to 1e-4.
+    keeps = all(stratum.ess_own >= choice.rho_min * (1 - 1e-3) for stratum in known)
+    return [
+        f"gamma depends on {shown(name)}: {lowest.gamma:.3g} for {shown(lowest.label)},"
+        f" {highest.gamma:.3g} for {shown(highest.label)} (by the {method} method in each part"
+        f"{which}, intervals apart). Give each part its own gamma, or all of them"
+        f" {lowest.gamma:.3g}"
+        + (f", which keeps the target in each{which}." if method == "exact" and keeps else ".")
+    ]
+
+
+def _short(name: str, known: list[Stratum], choice: GammaChoice, which: str) -> list[str]:
     short = [stratum for stratum in known if stratum.ess_shared < SHORT * choice.rho_min]
-    sentences = []
-    # Intervals that do not meet: the difference is more than the noise of the two.
-    if lowest.interval[1] < highest.interval[0]:
-        sentences.append(
-            f"gamma depends on {name}: {lowest.gamma:.3g} for {lowest.label},"
-            f" {highest.gamma:.3g} for {highest.label}."
-        )
-    if short:
-        worst = min(short, key=lambda stratum: stratum.ess_shared)
-        sentences.append(
-            f"At the common gamma {len(short)} of {len(known)} strata by {name} fall below half"
-            f" the target; the worst, {worst.label}, keeps ESS/n = {worst.ess_shared:.3g}."
-        )
-    return sentences
+    if not short:
+        return []
+    worst = min(short, key=lambda stratum: stratum.ess_shared)
+    return [
+        f"At the common gamma {len(short)} of the {len(known)} parts by {shown(name)}{which}"
+        f" {'falls' if len(short) == 1 else 'fall'} below half the target; the worst,"
+        f" {shown(worst.label)}, keeps ESS/n = {worst.ess_shared:.3g}."
+    ]
 
 
 def _groups(choice: GammaChoice, interval: tuple[float, float] | None) -> list[str]:
@@ -101,9 +164,16 @@ def _groups(choice: GammaChoice, interval: tuple[float, float] | None) -> list[s
     low, high = interval
     wider = high - low > 1.5 * (choice.interval[1] - choice.interval[0])
     return [
-        f"Leaving out whole groups, gamma is in {low:.3g} to {high:.3g}"
+        f"Leaving out whole groups, the rule's gamma ({choice.method}) is in {low:.3g} to"
+        f" {high:.3g}"
         + (": rows of a group are not independent, so prefer this interval." if wider else ".")
     ]
+
+
+def _rows(read: int, bad: int) -> list[str]:
+    if not bad:
+        return []
+    return [f"{bad:,} of {counted(read, 'row')} could not be used: no number has them."]
 
 
 def _remark(remark: Remark) -> str:
@@ -112,5 +182,8 @@ def _remark(remark: Remark) -> str:
     return f"{counted(remark.count, 'row')} {remark.what} (first {example})."
 
 
-def _rows(read: int, bad: int) -> list[str]:
-    return [f"{bad:,} of {read:,} rows could not be used and are not in any number."] if bad else []
+def _skipped(skipped: tuple[str, ...]) -> list[str]:
+    if not skipped:
+        return []
+    names = ", ".join(map(place, skipped[:LISTED])) + (", ..." if len(skipped) > LISTED else "")
+    return [f"Not read, by name or ending: {counted(len(skipped), 'file')} ({names})."]
