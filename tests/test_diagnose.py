@@ -601,3 +601,16 @@ def test_a_sentence_begins_as_it_should(tmp_path, capsys):
     path = csv_log(tmp_path / "run.csv", {"log_w": levels(52)})
     words = report(capsys, path)["verdict"]
     assert any(each.startswith("n = 52") for each in words)
+
+
+def test_many_parts_of_one_law_do_not_differ(tmp_path, capsys):
+    rng = np.random.default_rng(6)
+    who = [f"p{k}" for k in range(300)] * 100
+    log_w = 2 * rng.standard_normal(30_000) - 2
+    path = csv_log(tmp_path / "run.csv", {"log_w": log_w, "who": who})
+    found = report(capsys, path, "--by", "who")
+    gammas = [row["gamma"] for row in found["strata"]["who"]]
+    # Picked as the least and the largest of 300 they look apart, and are not.
+    assert max(gammas) > 1.5 * min(gammas)
+    assert not found["strata_differ"]["who"]
+    assert not any("gamma depends on" in words for words in found["verdict"])

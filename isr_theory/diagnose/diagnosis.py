@@ -75,6 +75,8 @@ class Diagnosis:
     strata: dict[str, tuple[Stratum, ...]]
     strata_method: str
     """By which gamma is found in every part."""
+    strata_differ: dict[str, bool]
+    """Whether their gammas differ by more than noise, for the number of them there are."""
     group_interval: tuple[float, float] | None
     """Of the rule's gamma, caps left aside, by leaving out whole groups; None without a group."""
     values: tuple[Value, ...]

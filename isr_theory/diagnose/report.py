@@ -14,8 +14,9 @@ from isr_theory.diagnose.diagnosis import Diagnosis, Effective, Stratum, Value
 from isr_theory.diagnose.reading import Layout
 from isr_theory.diagnose.summary import Summary, merge_all
 from isr_theory.diagnose.tally import Tally
-from isr_theory.diagnose.verdict import verdict
-from isr_theory.diagnostics import check_caps, choose, gamma_by_method, spectrum
+from isr_theory.diagnose.verdict import FEW, verdict
+from isr_theory.diagnostics import LEVEL, check_caps, choose, gamma_by_method, spectrum
+from isr_theory.intervals import normal_point
 from isr_theory.moments import LogMoments
 
 CURVE = tuple(k / 40 for k in range(41))
@@ -46,8 +47,8 @@ class Settings:
         method = "exact" if self.method == "auto" else self.method
         return replace(self, method=method, kl_max=None, khat_max=None)
 
-    def choose(self, m: LogMoments) -> GammaChoice:
-        """Return the rule's gamma for some weights."""
+    def choose(self, m: LogMoments, level: float = LEVEL) -> GammaChoice:
+        """Return the rule's gamma for some weights, and its interval at a level."""
         return choose(
             m,
             self.rho_min,
@@ -56,6 +57,7 @@ class Settings:
             gamma_max=self.gamma_max,
             kl_max=self.kl_max,
             khat_max=self.khat_max,
+            level=level,
         )
 
 
@@ -71,9 +73,10 @@ def diagnose(
     whole = tally.whole
     choice = settings.choose(whole)
     alike = settings.for_parts()
+    cells = {name: strata.labelled() for name, strata in tally.strata.items()}
     strata = {
         name: tuple(_stratum(label, cell, choice.gamma, alike) for label, cell in found)
-        for name, found in ((name, strata.labelled()) for name, strata in tally.strata.items())
+        for name, found in cells.items()
     }
     facts: dict[str, Any] = {
         "files": files,
@@ -91,6 +94,10 @@ def diagnose(
         "curve": tuple((gamma, moments.ess(whole, gamma)) for gamma in CURVE),
         "strata": strata,
         "strata_method": alike.method,
+        "strata_differ": {
+            name: _differ(strata[name], [cell for _, cell in found], alike, choice.kurtosis)
+            for name, found in cells.items()
+        },
         "group_interval": _group_interval(tally, settings, choice),
         "values": _values(whole, choice.gamma),
     }
@@ -140,6 +147,30 @@ def _stratum(label: str, cell: Summary, shared: float, settings: Settings) -> St
         khat=choice.khat,
         two_scalar=choice.two_scalar,
     )
+
+
+def _differ(
+    strata: tuple[Stratum, ...], cells: list[Summary], settings: Settings, kurtosis: float
+) -> bool:
+    """Return whether the least and the largest gamma of the parts differ by more than noise.
+
+    They are picked from k parts, so that their intervals are at 1 - (1 - LEVEL) / k (Bonferroni):
+    were all gammas the same, two would lie apart with a probability of at most 1 - LEVEL. That is
+    so for intervals that hold, and so far out those of few rows are too short: the variances of
+    log w have to differ as well, where log s^2 has the variance (2 + kurtosis) / n, with the excess
+    kurtosis of the whole log.
+    """
+    found = [pair for pair in zip(strata, cells, strict=True) if pair[0].n >= FEW]
+    known = [(stratum, cell) for stratum, cell in found if cell.positive]
+    if len(known) < 2:
+        return False
+    level = 1 - (1 - LEVEL) / len(known)
+    _, low = min(known, key=lambda pair: pair[0].gamma)
+    _, high = max(known, key=lambda pair: pair[0].gamma)
+    noise = math.sqrt((2 + max(0.0, kurtosis)) * (1 / low.positive + 1 / high.positive))
+    wider = high.central.variance * math.exp(normal_point(level) * noise) < low.central.variance
+    below, above = (settings.choose(cell, level).interval for cell in (low, high))
+    return wider and below[1] < above[0]
 
 
 def _group_interval(

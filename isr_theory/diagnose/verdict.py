@@ -31,7 +31,7 @@ def verdict(facts: dict[str, Any]) -> tuple[str, ...]:
         *(
             sentence
             for name, strata in facts["strata"].items()
-            for sentence in _strata(name, strata, choice, facts["strata_method"])
+            for sentence in _strata(name, strata, facts)
         ),
         *_groups(choice, facts["group_interval"]),
         *_rows(facts["read"], facts["bad_count"]),
@@ -119,31 +119,32 @@ def _mean(effective: tuple[Effective, ...]) -> list[str]:
     ]
 
 
-def _strata(name: str, strata: tuple[Stratum, ...], choice: GammaChoice, method: str) -> list[str]:
+def _strata(name: str, strata: tuple[Stratum, ...], facts: dict[str, Any]) -> list[str]:
+    choice: GammaChoice = facts["choice"]
     known = [stratum for stratum in strata if stratum.n >= FEW]
     if len(known) < 2:
         return []
     which = "" if len(known) == len(strata) else f" of {FEW} rows or more"
-    return [*_differing(name, known, choice, method, which), *_short(name, known, choice, which)]
+    sentences = _short(name, known, choice, which)
+    if facts["strata_differ"][name]:
+        sentences.insert(0, _differing(name, known, choice, facts["strata_method"], which))
+    return sentences
 
 
 def _differing(
     name: str, known: list[Stratum], choice: GammaChoice, method: str, which: str
-) -> list[str]:
-    """Say it where intervals do not meet: the difference is more than the noise of the two."""
+) -> str:
     lowest = min(known, key=lambda stratum: stratum.gamma)
     highest = max(known, key=lambda stratum: stratum.gamma)
-    if lowest.interval[1] >= highest.interval[0]:
-        return []
     # The bins of a part are good to 1e-4.
     keeps = all(stratum.ess_own >= choice.rho_min * (1 - 1e-3) for stratum in known)
-    return [
+    return (
         f"gamma depends on {shown(name)}: {lowest.gamma:.3g} for {shown(lowest.label)},"
         f" {highest.gamma:.3g} for {shown(highest.label)} (by the {method} method in each part"
-        f"{which}, intervals apart). Give each part its own gamma, or all of them"
+        f"{which}, further apart than noise). Give each part its own gamma, or all of them"
         f" {lowest.gamma:.3g}"
         + (f", which keeps the target in each{which}." if method == "exact" and keeps else ".")
-    ]
+    )
 
 
 def _short(name: str, known: list[Stratum], choice: GammaChoice, which: str) -> list[str]:
