@@ -53,7 +53,7 @@ def test_a_killed_worker_changes_nothing(log):
     assert alone.whole.n == FILES * ROWS
     killed = []
     with (
-        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=3, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         Client(cluster) as client,
     ):
         workers = client.run(os.getpid)

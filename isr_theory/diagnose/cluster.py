@@ -118,7 +118,8 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Any]:
         cluster = LocalCluster(
             n_workers=jobs,
             threads_per_worker=1,
-            dashboard_address=None,
+            # None would be port 8787, on every address of this machine.
+            dashboard_address="127.0.0.1:0",
             # A worker that is lost is the business of this module.
             silence_logs=logging.CRITICAL,
         )

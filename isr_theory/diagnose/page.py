@@ -19,6 +19,7 @@ h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; } th, td { padding: .2rem .8rem .2rem 0; text-align: left;
   vertical-align: top; } thead th { border-bottom: 1px solid #999; font-weight: 600; }
 .numbers th:not(:first-child), .numbers td:not(:first-child) { text-align: right; }
+.numbers td:first-child { min-width: 7rem; overflow-wrap: anywhere; }
 .note { color: #555; }
 .wide { overflow-x: auto; } svg { max-width: 100%; height: auto; }
 @media print { body { max-width: none; } }
@@ -140,7 +141,7 @@ def _axes(drawing: Element) -> None:
         drawing,
         _x(0.5),
         f"{HEIGHT - 6}",
-        "gamma (shaded: its interval; dashed: the target)",
+        "gamma (shaded: interval of the rule's; dashed: the target)",
         "middle",
     )
     _words(drawing, "14", _y(0.5), "ESS/n", "middle", transform=f"rotate(-90 14 {_y(0.5)})")

@@ -153,7 +153,7 @@ def _short(name: str, known: list[Stratum], choice: GammaChoice, which: str) -> 
         return []
     worst = min(short, key=lambda stratum: stratum.ess_shared)
     return [
-        f"At the common gamma {len(short)} of the {len(known)} parts by {shown(name)}{which}"
+        f"At the common gamma {len(short)} of the {len(known):,} parts by {shown(name)}{which}"
         f" {'falls' if len(short) == 1 else 'fall'} below half the target; the worst,"
         f" {shown(worst.label)}, keeps ESS/n = {worst.ess_shared:.3g}."
     ]
