@@ -69,7 +69,8 @@ class Levels:
         """Return floor(x / width), the number of the bin, and the width for each x."""
         at = np.searchsorted(self.lows, values, side="right")
         width = self.widths[at]
-        low = np.floor(values / width)
+        # Not the floor of a quotient, which rounds the least number below 0 up to 0.
+        low: Array = np.floor_divide(values, width)
         return low, low + self.shifts[at], width
 
     def edges(self, numbers: Array) -> tuple[Array, Array]:
