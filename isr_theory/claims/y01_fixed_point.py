@@ -22,13 +22,15 @@ BAN_FIXED = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("Ascent ends at mu r^(1/(1-gamma))", "上升的终点是 μ r^{1/(1−γ)}"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It does, on three problems, at five gammas and from 20 starts each, to 1e-15.",
+        "确实如此：三个问题、五个 γ、各 20 个起点，误差在 1e-15 之内。",
+    ),
     statement=r"\pi_\infty \propto \mu\, r^{1/(1-\gamma)}\quad\text{from every start}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.maximiser", "OBJ.stability"),
-    open_reason="the run has not been made",
 )
 # At the slowest, gamma = 0.9, a step leaves 98% of the distance: 4,000 of them leave less than
 # 1e-35 of it, so that rounding is all there is.
@@ -50,13 +52,15 @@ BAN_RATE = Draft(
     section="experiments",
     kind=Kind.PREDICTION,
     title=Text("The approach slows down as 1 - gamma", "趋近速度按 1−γ 变慢"),
-    finding=Text("Not run yet.", "尚未运行。"),
+    finding=Text(
+        "It does, to a relative 1e-5: at gamma = 0.9 a step closes a tenth of what it does at 0.",
+        "确实如此，相对误差 1e-5：γ=0.9 时每步的进展约为 γ=0 时的十分之一。",
+    ),
     statement=r"\log\pi/q_\gamma \text{ shrinks by } 1 - \eta(1-\gamma) \text{ a step}",
     subject=RECORDED,
-    expect=Verdict.OPEN,
+    expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
     uses=("OBJ.stability", "OBJ.em"),
-    open_reason="the run has not been made",
 )
 # The law is exact in the limit; the window begins at a distance of 1e-4, and the next order is
 # of that size.
