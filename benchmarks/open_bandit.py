@@ -1,9 +1,9 @@
 """`diagnose` on real logged propensities: the Open Bandit Dataset's small logs.
 
 10,000 impressions of each of three campaigns, logged by Bernoulli Thompson sampling with the
-propensity of the item shown (Saito et al. 2021, CC BY 4.0, shipped inside the package obp). The
-policy to evaluate is the uniform one, whose own log gives the truth up to its noise. The data are
-fetched from the package index, kept outside the repository's history, and never committed.
+propensity of the item shown (Saito et al. 2021, CC BY 4.0). The policy to evaluate is the uniform
+one, whose own log gives the truth up to its noise. The data are those of the experiments:
+`python -m experiments.data open-bandit` fetches them, and so does this.
 """
 
 from __future__ import annotations
@@ -13,56 +13,34 @@ import json
 import math
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pc
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
+from experiments import data
 from isr_theory import files
 
-FOLDER = Path(__file__).parent.parent / ".peers" / "open-bandit"
 RESULTS = Path(__file__).parent / "results" / "open_bandit.json"
-WHEEL = "obp==0.4.1"
-ITEMS = {"all": 80, "men": 34, "women": 46}
-
-
-def fetch() -> Path:
-    """Return the wheel that holds the data, downloaded once."""
-    found = sorted(FOLDER.glob("obp-*.whl"))
-    if not found:
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", WHEEL]
-        subprocess.run([*command, "-d", str(FOLDER)], check=True)
-        found = sorted(FOLDER.glob("obp-*.whl"))
-    return found[0]
-
-
-def read(policy: str, campaign: str) -> pa.Table:
-    """Return one log's items, propensities and clicks."""
-    name = f"obp/dataset/obd/{policy}/{campaign}/{campaign}.csv"
-    columns = ["position", "click", "propensity_score"]
-    with zipfile.ZipFile(fetch()) as wheel, wheel.open(name) as file:
-        return pc.read_csv(file, convert_options=pc.ConvertOptions(include_columns=columns))
+COLUMNS = ("position", "click", "propensity_score")
 
 
 def write_log(campaign: str) -> Path:
     """Write a campaign's log as `diagnose` reads it: pi uniform over the items, mu the logger."""
-    rows = read("bts", campaign)
+    rows = data.table("bts", campaign, COLUMNS)
     log_mu = np.log(rows["propensity_score"].to_numpy())
     log = pa.table(
         {
-            "log_pi": np.full(len(log_mu), -math.log(ITEMS[campaign])),
+            "log_pi": np.full(len(log_mu), -math.log(data.ITEMS[campaign])),
             "log_mu": log_mu,
             "reward": rows["click"].cast(pa.float64()),
             "position": rows["position"],
         }
     )
-    path = FOLDER / f"{campaign}.parquet"
+    path = data.FOLDER / f"{campaign}.parquet"
     pq.write_table(log, path)
     return path
 
@@ -83,9 +61,10 @@ def main() -> None:
     for head in (*heads, "plain ESS/n", "v at gamma", "v at 1", "truth"):
         table.add_column(head, justify="right")
     kept = {}
-    for campaign in ITEMS:
+    data.install()
+    for campaign in data.ITEMS:
         report = diagnose(write_log(campaign))
-        clicks = read("random", campaign)["click"].to_numpy()
+        clicks = data.table("random", campaign, COLUMNS)["click"].to_numpy()
         truth = f"{clicks.mean():.4f} ± {clicks.std() / math.sqrt(len(clicks)):.4f}"
         row = _row(report)
         kept[campaign] = {**row, "truth": truth}

@@ -24,6 +24,7 @@ from rich.progress import (
 )
 
 from experiments import runs
+from experiments.data import MissingData
 
 OK, USAGE, STOPPED = 0, 2, 130
 
@@ -54,7 +55,7 @@ def main(package: str, arguments: Sequence[str] | None = None) -> int:
     try:
         for name in parsed.names or known:
             _run(known[name], parsed, out, err)
-    except runs.OtherSettings as error:
+    except (runs.OtherSettings, MissingData) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
     except KeyboardInterrupt:

@@ -45,6 +45,10 @@ class Cell:
     arguments: Json
 
 
+def _no_data(settings: Any) -> Json:
+    return {}
+
+
 @dataclass(frozen=True)
 class Experiment:
     """What is run: `cells(settings)` lists the cells, `run(settings, **arguments)` does one.
@@ -52,8 +56,8 @@ class Experiment:
     `settings` is a frozen dataclass of plain values with the defaults of the committed results,
     `smoke` the same at the smallest size that still runs every line. `run` returns plain data and
     takes at most 20 s, with all seeds of its setting in one tensor. `summarise(settings, found)`
-    makes of all cells, by key, what figures and predictions read. `data()` names the real data a
-    run reads, with a digest.
+    makes of all cells, by key, what figures and predictions read. `data(settings)` names the real
+    data that a run with these settings reads, with their digests.
     """
 
     name: str
@@ -63,7 +67,7 @@ class Experiment:
     cells: Callable[[Any], Sequence[Cell]]
     run: Callable[..., Json]
     summarise: Callable[[Any, Mapping[str, Json]], Json]
-    data: Callable[[], Json] = dict
+    data: Callable[[Any], Json] = _no_data
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ class Store:
             **self.head(),
             "title": self.experiment.title,
             "versions": versions(),
-            "data": self.experiment.data(),
+            "data": self.experiment.data(self.settings),
             "summary": rounded(self.experiment.summarise(self.settings, kept)),
             "cells": kept,
         }
