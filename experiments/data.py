@@ -158,7 +158,7 @@ def synthetic(rows: int, *, seed: int = 0, items: int = 6, rate: float = 0.1) ->
     shape = rng.gamma(2.0, size=items)
     rates = rate * shape / shape.mean()
     drift = np.linspace(0, 1, rows)[:, None] * rng.standard_normal(items)
-    logits = np.log(shape) + drift
+    logits = 2 * np.log(shape) + drift
     propensities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     bts = _drawn(rng, propensities, rates, levels)
     random = _drawn(rng, np.full((rows, items), 1 / items), rates, levels)
