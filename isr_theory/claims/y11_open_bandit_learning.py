@@ -1,0 +1,139 @@
+"""Predictions about learning from real logs: what gamma sharpens, and what cannot be seen.
+
+What `python -m experiments.bandit open_bandit_learning` recorded: a softmax policy, learned from a
+Thompson sampler's log of the Open Bandit Dataset (Saito et al. 2021, CC BY 4.0) by many weights and
+judged on the log that was shown at random.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
+from isr_theory.draft import Draft, frozen
+from isr_theory.engines import recorded
+from isr_theory.engines.answers import all_of
+
+Row = Mapping[str, Any]
+RECORDED = recorded.summary("open_bandit_learning")
+RUNS = Scope("three campaigns, twelve weights, two learning rates, 20 seeds, 100 steps of Adam")
+
+
+BAN_SHARP = Draft(
+    "BAN.learn.sharper",
+    section="experiments",
+    kind=Kind.PREDICTION,
+    title=Text("gamma sharpens what is learned from clicks", "γ 使从点击学到的策略更尖锐"),
+    finding=Text("Not run yet.", "尚未运行。"),
+    statement=r"H(\pi_{\gamma=0}) - H(\pi_{1/2}) > 0.05,\quad H(\pi_{\gamma=0}) - H(\pi_1) > 0.1"
+    r"\ \text{nats after 100 steps at rate 0.1, mean entropy over the log's contexts,}"
+    r"\ \text{95\% over seeds, in each campaign}",
+    subject=RECORDED,
+    expect=Verdict.OPEN,
+    predicted=Verdict.SUPPORTED,
+    uses=("OBJ.maximiser", "OBJ.temperature", "OBJ.limits"),
+    open_reason="the run has not been made",
+)
+MARGINS = {"gamma 0.5": 0.05, "gamma 1": 0.1}
+
+
+@BAN_SHARP.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """How much less entropy the policy of a larger gamma has, seed by seed."""
+    return all_of(
+        recorded.above(campaign["methods"][key]["sharper"], margin, campaign=name, method=key)
+        for name, campaign in summary["campaigns"].items()
+        for key, margin in MARGINS.items()
+    )
+
+
+BAN_SAME = Draft(
+    "BAN.learn.same",
+    section="experiments",
+    kind=Kind.PREDICTION,
+    title=Text("No weight's policy is told apart by its clicks", "各权重所学策略的点击率无法区分"),
+    finding=Text("Not run yet.", "尚未运行。"),
+    statement=r"0 \in \text{interval of } V(\pi_f) - V(\pi_{\gamma=0})\ \text{over rows of the"
+    r" random log},\quad \text{11 weights, 3 campaigns, 95\% for all together}",
+    subject=RECORDED,
+    expect=Verdict.OPEN,
+    predicted=Verdict.SUPPORTED,
+    uses=("OBJ.binary", "OBJ.maximiser"),
+    open_reason="the run has not been made",
+)
+
+
+@BAN_SAME.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """The difference of values on the random log, rows resampled, Bonferroni over all of them."""
+    return all_of(
+        recorded.true(low <= 0 <= high, f"[{low:.4g}, {high:.4g}]", campaign=name, method=key)
+        for name, campaign in summary["campaigns"].items()
+        for key, row in campaign["methods"].items()
+        for _, low, high in (row["over_plain"],)
+    )
+
+
+BAN_SIDE = Draft(
+    "BAN.learn.side",
+    section="experiments",
+    kind=Kind.PREDICTION,
+    title=Text("Cumulants say on which side the closed form misses", "累积量指出闭式偏向哪一侧"),
+    finding=Text("Not run yet.", "尚未运行。"),
+    statement=r"\mathrm{sign}(\rho_{\min} - \mathrm{ESS}/n\,(\gamma^*_{\text{closed}})) ="
+    r" \mathrm{sign}(\kappa_3\gamma^3 + \tfrac{7}{12}\kappa_4\gamma^4)"
+    r"\ \text{in 90\% of looks where } \gamma^* < 1 \text{ and the right side exceeds 1/2}",
+    subject=RECORDED,
+    expect=Verdict.OPEN,
+    predicted=Verdict.SUPPORTED,
+    uses=("GAM.cumulant", "GAM.d2"),
+    open_reason="the run has not been made",
+)
+
+
+@BAN_SIDE.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """Looks on the predicted side, of all that count, campaign by campaign."""
+    answers = []
+    for name, campaign in summary["campaigns"].items():
+        right, counted, _ = (sum(x) for x in zip(*_sides(campaign), strict=True))
+        # Twelve weights, 40 runs and 21 looks give 10,080; a tenth of them has to count.
+        answers.append(recorded.true(counted >= 1000, f"{counted} looks count", campaign=name))
+        shows = f"{right} of {counted} looks as predicted"
+        answers.append(recorded.true(right >= 0.9 * counted, shows, campaign=name))
+    return all_of(answers)
+
+
+def _sides(campaign: Row) -> list[list[int]]:
+    return [row["sides"] for row in campaign["methods"].values()]
+
+
+def _changed(change: Callable[[Row, Row], Row]) -> Any:
+    """Return the results with each method's row changed; the row of gamma = 0 is given too."""
+    if isinstance(RECORDED, recorded.Missing):
+        return RECORDED
+    campaigns = {}
+    for name, campaign in RECORDED["campaigns"].items():
+        plain = campaign["methods"]["gamma 0"]
+        rows = {key: {**row, **change(row, plain)} for key, row in campaign["methods"].items()}
+        campaigns[name] = {**campaign, "methods": rows}
+    return {**RECORDED, "campaigns": campaigns}
+
+
+def _farther(row: Row, plain: Row) -> Row:
+    value, low, high = row["over_plain"]
+    width = 1.01 * (high - low) + 1e-6
+    return {"over_plain": [value + width, low + width, high + width]}
+
+
+def _other_side(row: Row, plain: Row) -> Row:
+    right, counted, above = row["sides"]
+    return {"sides": [counted - right, counted, above]}
+
+
+BAN_SHARP.wrong_value("gamma does nothing", _changed(lambda _, p: {"sharper": p["sharper"]}))
+BAN_SAME.wrong_value("every weight better by the width of its interval", _changed(_farther))
+BAN_SIDE.wrong_value("the other side", _changed(_other_side))
+
+CLAIMS = frozen(BAN_SHARP, BAN_SAME, BAN_SIDE)
