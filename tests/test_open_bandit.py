@@ -1,4 +1,4 @@
-"""Real bandit logs: reading them, each estimator against its line, and what intervals cover."""
+"""Real bandit logs: reading, estimators against their lines, what intervals cover, learning."""
 
 from __future__ import annotations
 
@@ -7,8 +7,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
 from experiments import command, data, evaluation
+from experiments.bandit import open_bandit_learning as learning
+from isr_theory.training.atlas import View
+from isr_theory.weights import gamma_star
 
 RNG = np.random.default_rng(20)
 LOG_W = RNG.standard_normal(400)
@@ -166,3 +170,135 @@ def test_a_published_log_is_read_and_checked(tmp_path, monkeypatch):
     assert logged.bts.features[:, 0].tolist() == [0, 1]
     assert logged.random.features[:, 0].tolist() == [2, 0]
     np.testing.assert_allclose(logged.log_w, np.log([2 / 34, 4 / 34]), rtol=1e-12)
+
+
+def small_task():
+    return learning.task(data.synthetic(400, seed=2))
+
+
+def test_rows_are_split_and_their_contexts_described():
+    logged = data.synthetic(400, seed=2)
+    task = learning.task(logged)
+    assert len(task.teach.at) == 280
+    assert len(task.choose.at) == 120
+    assert len(task.judge.at) == 400
+    assert float(task.weight.sum()) == pytest.approx(1.0, abs=1e-12)
+    clicks = float(task.teach.click.sum() + task.choose.click.sum())
+    assert clicks == logged.bts.click.sum()
+    # A row's context is its own position and features, one-hot.
+    i = 5
+    row = task.design[task.judge.at[i] // task.items]
+    expected = [0.0] * 8
+    expected[logged.random.position[i]] = 1.0
+    expected[3 + logged.random.features[i, 0]] = 1.0
+    expected[5 + logged.random.features[i, 1]] = 1.0
+    assert row.tolist() == expected
+    assert int(task.judge.at[i] % task.items) == logged.random.item[i]
+
+
+def gradient_of(value, table):
+    (found,) = torch.autograd.grad(value, table)
+    return found
+
+
+def viewed(task, table):
+    log_pi = learning.log_policy(task, table).flatten(1)[:, task.teach.at]
+    shape = log_pi.shape
+    return View(
+        log_pi, task.teach.log_mu.expand(shape), task.teach.click.expand(shape), log_pi.detach()
+    )
+
+
+# The weight on r grad log pi of each row, over n, written out.
+WEIGHTS = {
+    "gamma 0": lambda w, r: torch.ones_like(w),
+    "gamma 0.5": lambda w, r: w.sqrt() / w.sqrt().mean(-1, keepdim=True),
+    "gamma 1": lambda w, r: w / w.mean(-1, keepdim=True),
+    "tis": lambda w, r: w.clamp(max=2.0),
+    "sub_gaussian": lambda w, r: w / (0.5 + 0.5 * w),
+    "dros": lambda w, r: w / (w**2 + 1),
+    "log_smoothing": lambda w, r: w / (1 + w * r / w.shape[-1] ** 0.5),
+}
+
+
+@pytest.mark.parametrize("method", WEIGHTS)
+def test_what_is_learned_follows_the_stated_weight(method):
+    task = small_task()
+    table = torch.randn((1, 2, 8, 6), dtype=torch.float64, generator=seeded(4)).requires_grad_()
+    view = viewed(task, table)
+    got = gradient_of(learning.objective(method, 0.3)(view).mean(-1).sum(), table)
+    weight = WEIGHTS[method](view.log_w.exp().detach(), view.reward)
+    expected = gradient_of(
+        (weight * view.reward * viewed(task, table).log_pi).mean(-1).sum(), table
+    )
+    torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-14)
+
+
+def test_an_adaptive_gamma_is_each_runs_own():
+    task = small_task()
+    table = 2 * torch.randn((1, 2, 8, 6), dtype=torch.float64, generator=seeded(5))
+    table.requires_grad_()
+    view = viewed(task, table)
+    got = gradient_of(learning.objective("gamma* exact", 0.3)(view).mean(-1).sum(), table)
+    log_w = view.log_w.detach()
+    gamma = torch.as_tensor(np.array([gamma_star(x.numpy(), 0.3, method="exact") for x in log_w]))
+    assert float(gamma.min()) < 1
+    own = torch.softmax(gamma[:, None] * log_w, dim=-1)
+    expected = gradient_of((own * view.reward * viewed(task, table).log_pi).sum(), table)
+    torch.testing.assert_close(got, expected, rtol=1e-8, atol=1e-14)
+
+
+def test_the_quotient_is_differentiated_whole():
+    task = small_task()
+    table = torch.randn((1, 1, 8, 6), dtype=torch.float64, generator=seeded(6)).requires_grad_()
+    got = gradient_of(learning.objective("snips", 0.3)(viewed(task, table)).mean(-1).sum(), table)
+    view = viewed(task, table)
+    w = view.log_w.exp()
+    expected = gradient_of((w * view.reward).sum() / w.sum(), table)
+    torch.testing.assert_close(got, expected, rtol=1e-10, atol=1e-14)
+
+
+def seeded(seed):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_adam_is_torchs_with_a_rate_for_each_run():
+    start = torch.randn((2, 3, 1, 1), dtype=torch.float64, generator=seeded(7))
+    rates = torch.tensor([0.02, 0.1], dtype=torch.float64)[:, None, None, None]
+    table = start.clone().requires_grad_()
+    ours = learning.Adam(table, rates)
+    each = [start[i].clone().requires_grad_() for i in range(2)]
+    theirs = [torch.optim.Adam([x], lr=float(rate)) for x, rate in zip(each, rates, strict=True)]
+    for _ in range(20):
+        ours.step(gradient_of((table - 1).pow(4).sum(), table))
+        for x, optimiser in zip(each, theirs, strict=True):
+            optimiser.zero_grad()
+            (x - 1).pow(4).sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(table, torch.stack(each), rtol=1e-12, atol=1e-14)
+
+
+def test_rows_without_a_click_count_in_the_resampling():
+    # 5 clicked rows of 50, worth 1 to 5: the mean of a resampling has variance Var(x)/50.
+    own = np.arange(1.0, 6.0)
+    counts = learning._counts(5, 50)
+    means = counts @ own / 50
+    whole = np.concatenate([own, np.zeros(45)])
+    # 20,000 resamplings give a standard deviation to 0.5%; five of that.
+    assert means.std() == pytest.approx(whole.std() / np.sqrt(50), rel=0.025)
+    value, low, high = learning._judged(own, counts, 50, 0.95)
+    assert value == pytest.approx(0.3, abs=1e-15)
+    assert low == np.quantile(means, 0.025)
+    assert high == np.quantile(means, 0.975)
+
+
+def test_sides_are_counted_as_the_series_says():
+    # A skewed law below its target, the same above, and one whose cumulants are small.
+    found = {
+        "gamma": torch.tensor([[0.5, 0.5, 0.5, 1.0]]),
+        "ess": torch.tensor([[0.1, 0.5, 0.1, 0.1]]),
+        "skewness": torch.tensor([[2.0, 2.0, 0.01, 2.0]]),
+        "kurtosis": torch.zeros(1, 4),
+    }
+    sides = learning._sides(0.3, found)
+    assert (sides["counted"], sides["right"], sides["above"]) == (2, 1, 1)
