@@ -217,7 +217,11 @@ def look(problem: Task, rho_min: float, log_pi: Tensor) -> dict[str, Tensor]:
 
 
 def _best(settings: Settings, problem: Task, looks: Sequence[dict[str, Tensor]]) -> Json:
-    """Return, seed by seed, the look that the held-out rows prefer, and the last of all."""
+    """Return, seed by seed, the look that the held-out rows prefer, and the last of all.
+
+    `clicked` and `last` are what each clicked row of the random log adds to the value, mean over
+    seeds; `last` is that of the last look at the largest rate, which nothing has chosen.
+    """
     seeds, rates = settings.seeds, len(settings.rates)
     found = {key: torch.stack([x[key] for x in looks]) for key in looks[0]}
     # Looks and rates of a seed, side by side.
@@ -231,6 +235,7 @@ def _best(settings: Settings, problem: Task, looks: Sequence[dict[str, Tensor]])
         "value": value.tolist(),
         "snips": (value / mean).tolist(),
         "clicked": kept.mean(0).tolist(),
+        "last": found["clicked"][-1].reshape(rates, seeds, -1)[-1].mean(0).tolist(),
         "rows": len(problem.judge.at),
         "step": (settings.every * (best // rates)).tolist(),
         "rate": [settings.rates[i] for i in (best % rates).tolist()],
@@ -274,17 +279,21 @@ def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
 
 def _campaign(settings: Settings, methods: Mapping[str, Json]) -> Json:
     plain = methods[PLAIN]
-    clicks = np.array([row["clicked"] for row in methods.values()])
+    clicks, lasts = (
+        np.array([row[key] for row in methods.values()]) for key in ("clicked", "last")
+    )
     counts = _counts(clicks.shape[1], plain["rows"])
     # All differences together at 95%, by Bonferroni.
     level = 1 - 0.05 / (len(settings.campaigns) * (len(settings.methods) - 1))
     uniform = np.ones(clicks.shape[1])
     rows = {}
-    for (name, row), own in zip(methods.items(), clicks, strict=True):
+    for (name, row), own, last in zip(methods.items(), clicks, lasts, strict=True):
         rows[name] = {
             "value": _judged(own, counts, plain["rows"], 0.95),
             "over_uniform": _judged(own - uniform, counts, plain["rows"], 0.95),
             "over_plain": _judged(own - clicks[0], counts, plain["rows"], level),
+            "last": _judged(last, counts, plain["rows"], 0.95),
+            "last_over_plain": _judged(last - lasts[0], counts, plain["rows"], level),
             "seeds": iqm_interval(row["value"]),
             "snips": float(np.mean(row["snips"])),
             "step": float(np.mean(row["step"])),
