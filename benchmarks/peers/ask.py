@@ -18,6 +18,8 @@ from benchmarks.peers.__main__ import PEERS, installed, python_of
 WORKER = Path(__file__).with_name("worker.py")
 # A package of ours has no environment of its own: it is in this one, beside scipy.
 AT_HOME = ("isr_theory", "scipy")
+# These write files that tests compare, and are not timed.
+UNTIMED = ("obp", "rliable")
 # Which distribution a package's version is asked of.
 DISTRIBUTION = {"arviz": "arviz-stats", "isr_theory": "isr-theory"}
 
@@ -69,7 +71,7 @@ class Worker:
 
 def ready() -> list[str]:
     """Return the packages that can be asked."""
-    return [*AT_HOME, *(name for name in PEERS if installed(name))]
+    return [*AT_HOME, *(name for name in PEERS if name not in UNTIMED and installed(name))]
 
 
 def save_cases(path: Path, cases: Mapping[str, np.ndarray]) -> Path:
