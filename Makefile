@@ -1,9 +1,10 @@
-# make env, verify, test, lint, verdicts, nightly, mutants, peers, bench, clean: the environment first.
+# make env, verify, test, lint, verdicts, figures, experiments, nightly, mutants, peers, bench, clean:
+# each makes the environment first.
 VENV := .venv
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: env verify test lint verdicts nightly mutants peers bench clean
+.PHONY: env verify test lint verdicts figures experiments nightly mutants peers bench clean
 
 env: $(VENV)/.current
 
@@ -26,6 +27,15 @@ lint: env
 verdicts: env
 	$(RUN) -m isr_theory.verify all --update
 
+# PDF, SVG and PNG into figures/out, the data behind them into figures/data.
+figures: env
+	$(RUN) -m figures
+
+# What is missing of the recorded runs; all of them take about ten minutes on two cores.
+experiments: env
+	$(RUN) -m experiments.data open-bandit
+	$(RUN) -m experiments.bandit
+
 # Other seeds, 100,000 examples a property, the false alarms of the whole ledger: hours.
 nightly: env
 	$(RUN) scripts/nightly.py
@@ -39,6 +49,8 @@ mutants: env
 peers: env
 	$(RUN) -m benchmarks.peers
 	.peers/arviz/bin/python benchmarks/golden_psis.py
+	.peers/obp/bin/python benchmarks/golden_obp.py
+	.peers/rliable/bin/python -W ignore benchmarks/golden_rliable.py
 
 # What docs/benchmarks.md shows, measured anew and side by side: about half an hour, 1 GB of disk.
 bench: env
@@ -47,6 +59,7 @@ bench: env
 	$(RUN) -m benchmarks.side_by_side
 	$(RUN) -m benchmarks.diagnose
 	$(RUN) -m benchmarks.coverage
+	$(RUN) benchmarks/loss_overhead.py
 	$(RUN) -m benchmarks.open_bandit
 	$(RUN) -m benchmarks.page
 

@@ -198,7 +198,7 @@ def _is_stale(fresh: document.Document, out: Console) -> bool:
 
 def _update(fresh: document.Document) -> None:
     files.write(VERDICTS, document.text(fresh))
-    for page in (VERDICTS.with_suffix(".md"), Path("README.md")):
+    for page in (VERDICTS.with_suffix(".md"), Path("docs/bandits.md"), Path("README.md")):
         if page.exists():
             files.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
 

@@ -14,6 +14,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 GUIDE = (ROOT / "docs" / "choosing-gamma.md").read_text(encoding="utf-8")
+TRAINING = (ROOT / "docs" / "training.md").read_text(encoding="utf-8")
 
 
 def blocks(language, page=README):
@@ -38,12 +39,14 @@ def test_there_are_commands_to_try():
     assert len(commands()) >= 6
 
 
-@pytest.mark.parametrize("block", blocks("python"))
-def test_code_runs_and_says_what_it_promises(block, capsys):
-    exec(compile(block, "README.md", "exec"), {})
+def test_code_runs_and_says_what_it_promises(capsys):
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), {})
     out = capsys.readouterr().out
     assert "gamma 0.5100 keeps ESS/n at 0.8000" in out
     assert "the paper's closed form says 0.4920" in out
+    # The population variance of these four is 3/4 of what section 12.1 takes: sqrt(4/3) * .426076.
+    assert "gamma 0.4920, ESS/n" in out
 
 
 def test_the_guides_code_runs_from_top_to_bottom(capsys):
@@ -52,6 +55,14 @@ def test_the_guides_code_runs_from_top_to_bottom(capsys):
         exec(compile(block, "choosing-gamma.md", "exec"), names)
     assert "set by the rule" in capsys.readouterr().out
     assert len(names["gammas"]) == 8
+
+
+def test_the_training_guides_code_runs_from_top_to_bottom(capsys):
+    names = {}
+    for block in blocks("python", TRAINING):
+        exec(compile(block, "training.md", "exec"), names)
+    assert "VESPO" in capsys.readouterr().out
+    assert bool(names["metrics"]["finite"])
 
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")))
