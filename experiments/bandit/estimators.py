@@ -78,8 +78,9 @@ def run(settings: Settings, kind: str, **asked: Any) -> Json:
     if kind == "random":
         return _random(settings)
     if kind == "named":
-        law = [torch.tensor(row, dtype=torch.float64) for row in PROBLEMS[asked["problem"]]]
-        return _described(settings, lambda gamma: enumerated(*law, gamma))
+        rows = PROBLEMS[asked["problem"]]
+        mu, pi, reward = (torch.tensor(row, dtype=torch.float64) for row in rows)
+        return _described(settings, lambda gamma: enumerated(mu, pi, reward, gamma))
     return _described(settings, lambda gamma: shifted(asked["sigma2"], asked["d"], gamma))
 
 

@@ -28,11 +28,11 @@ from experiments.bandit.open_bandit import logs
 from experiments.runs import Cell, Experiment, Json
 from experiments.statistics import difference_interval, iqm_interval
 from isr_theory.training.atlas import ATLAS, View
-from isr_theory.weights import ess_ratio, gamma_star
+from isr_theory.weights import Method, ess_ratio, gamma_star
 
 Tensor = Any
 GAMMAS = {f"gamma {g:g}": g for g in (0.0, 0.25, 0.5, 0.75, 1.0)}
-CHOSEN = {"gamma* lognormal": "lognormal", "gamma* exact": "exact"}
+CHOSEN: dict[str, Method] = {"gamma* lognormal": "lognormal", "gamma* exact": "exact"}
 RIVALS = ("tis", "sub_gaussian", "dros", "log_smoothing")
 METHODS = (*GAMMAS, *CHOSEN, "snips", *RIVALS)
 PLAIN = "gamma 0"

@@ -192,7 +192,11 @@ def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
         got, n = found[cell.key], cell.arguments.get("n")
         if cell.arguments["part"] == "batches" and not cell.arguments["stream"]:
             way = cell.arguments["way"]
-            late = [x for k in range(_parts(n)) for x in found[f"{way}, n {n}, {k}"]["late"]]
+            late = [
+                x
+                for k in range(_parts(cell.arguments["n"]))
+                for x in found[f"{way}, n {n}, {k}"]["late"]
+            ]
             row = {"way": way, "n": n, "seeds": len(late), "late": iqm_interval(late)}
             noisy.append({**row, "least": min(late), "most": max(late), "path": got["path"]})
         elif cell.arguments["part"] == "pull":

@@ -69,7 +69,8 @@ def cells(settings: Settings) -> list[Cell]:
 def better_share(exponent: float) -> float:
     """Return the better arm's share of mu r^exponent."""
     worse, better = (m * r**exponent for m, r in zip(MU, REWARD, strict=True))
-    return better / (worse + better)
+    share: float = better / (worse + better)
+    return share
 
 
 def outer_exponent(gamma: float, fits: int) -> float:
