@@ -13,8 +13,14 @@ from isr_theory import ess_ratio, gamma_star, weights
 from isr_theory.testing import DOUBLE
 
 
+def far_clusters(rng, n):
+    """Three levels so far apart that the ESS is flat between them, and flat at gamma = 1."""
+    levels = np.array([0.0, -(10 ** rng.uniform(2.9, 3.4)), -(10 ** rng.uniform(4.6, 5))])
+    return np.repeat(levels, [1, 1 + n // 4, n])
+
+
 def adversarial(seed):
-    """A vector that is hard in one of nine ways, and a target that some gamma meets."""
+    """A vector that is hard in one of ten ways, and a target that some gamma meets."""
     rng = np.random.default_rng([seed, 77])
     n = int(rng.integers(2, 60))
     kinds = [
@@ -27,6 +33,7 @@ def adversarial(seed):
         lambda: rng.uniform(-1e4, 1e4, n),
         lambda: 1e3 + 1e-7 * rng.standard_normal(n),
         lambda: rng.standard_exponential(n) ** 3,
+        lambda: far_clusters(rng, n),
     ]
     log_w = kinds[seed % len(kinds)]()
     if not np.isfinite(log_w).any():
@@ -40,21 +47,39 @@ def slack(log_w):
     return 64 * DOUBLE * (len(log_w) + 40)
 
 
+def every_way(log_w, rho_min):
+    """The exact gamma of a vector, of a batch, of a tensor, and of one that nobody looks at."""
+    tensor = torch.tensor(log_w)
+    return (
+        gamma_star(log_w, rho_min, method="exact"),
+        *gamma_star(np.array([log_w, log_w]), rho_min, method="exact"),
+        float(gamma_star(tensor, rho_min, method="exact")),
+        float(gamma_star(tensor, rho_min, method="exact", validate=False)),
+    )
+
+
+def test_where_the_ess_is_flat_at_the_end_the_root_is_still_found():
+    # ESS/n is 1/2 on a plateau around gamma = 2e-4, falls past the root to 1/16, and is flat there to
+    # the last bit from gamma = 0.83 on.
+    log_w = np.r_[0.0, np.full(7, -900.0), np.full(8, -95000.0)]
+    root = 0.00229582256174791  # by halving in balls of 240 bits
+    for gamma in every_way(log_w, 0.2):
+        # log ESS has slope -1.5 in log gamma there, so its rounding is gamma's.
+        assert gamma == pytest.approx(root, rel=1e-13)
+
+
 @pytest.mark.parametrize("block", range(10))
 def test_a_thousand_adversarial_vectors_have_their_root(block):
     for seed in range(100 * block, 100 * block + 100):
         log_w, rho_min = adversarial(seed)
-        gamma = gamma_star(log_w, rho_min, method="exact")
+        gamma, *others = every_way(log_w, rho_min)
         assert 0 < gamma <= 1, seed
         # At the root the target is met, and a little above it no longer.
         assert ess_ratio(log_w, gamma) >= rho_min * (1 - slack(log_w)), seed
         if gamma < 1:
             above = ess_ratio(log_w, min(1.0, gamma * (1 + 1e-9)))
             assert above <= rho_min * (1 + slack(log_w)), seed
-        in_batch = gamma_star(np.array([log_w, log_w]), rho_min, method="exact")
-        as_tensor = float(gamma_star(torch.tensor(log_w), rho_min, method="exact"))
-        unwatched = float(gamma_star(torch.tensor(log_w), rho_min, method="exact", validate=False))
-        for other in (*in_batch, as_tensor, unwatched):
+        for other in others:
             # Where the ESS is flat, any gamma that reaches the same ESS is as good.
             same = ess_ratio(log_w, other) == pytest.approx(rho_min, rel=4 * slack(log_w))
             assert same or other == pytest.approx(gamma, rel=1e-12), seed

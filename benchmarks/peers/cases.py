@@ -9,8 +9,14 @@ import numpy as np
 PRECISION = 240
 
 
+def far_clusters(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Three levels so far apart that the ESS is flat between them, and flat at gamma = 1."""
+    levels = np.array([0.0, -(10 ** rng.uniform(2.9, 3.4)), -(10 ** rng.uniform(4.6, 5))])
+    return np.repeat(levels, [1, 1 + n // 4, n])
+
+
 def hard_case(seed: int) -> tuple[np.ndarray, float]:
-    """Return a vector that is hard in one of nine ways, and a target that some gamma meets."""
+    """Return a vector that is hard in one of ten ways, and a target that some gamma meets."""
     rng = np.random.default_rng([seed, 2026])
     n = int(rng.integers(2, 60))
     kinds = [
@@ -23,6 +29,7 @@ def hard_case(seed: int) -> tuple[np.ndarray, float]:
         lambda: rng.uniform(-1e4, 1e4, n),
         lambda: 1e3 + 1e-7 * rng.standard_normal(n),
         lambda: rng.standard_exponential(n) ** 3,
+        lambda: far_clusters(rng, n),
     ]
     log_w = kinds[seed % len(kinds)]()
     if not np.isfinite(log_w).any():
