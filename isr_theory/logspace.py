@@ -105,6 +105,12 @@ def _complaint(values: Array, xp: Any) -> str:
     return f"log_w[{where}] is {float(values[place])}: finite numbers or -inf are allowed"
 
 
+def on_host(rows: Any) -> bool:
+    """Return whether rows are a tensor of float64 in the host's memory, which numpy can work on."""
+    torch = namespace(rows)
+    return torch is not np and rows.device.type == "cpu" and rows.dtype is torch.float64
+
+
 def plain(values: Any) -> Any:
     """Return a float for a single numpy number; arrays and tensors as they are."""
     return values if namespace(values) is not np or values.ndim else float(values)

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from isr_theory.logspace import WHOLE, Array, Shards, namespace, quiet, row_max, shifted
+from isr_theory.logspace import WHOLE, Array, Shards, namespace, on_host, quiet, row_max, shifted
+from isr_theory.quick import LONGEST, quick_roots
 
 Method = Literal["auto", "lognormal", "cumulant", "exact"]
 METHODS = ("auto", "lognormal", "cumulant", "exact")
@@ -159,27 +160,43 @@ def batch_gamma(
     """
     choose = partial(_gamma_by_row, rho_min=rho_min, method=method, gamma_max=gamma_max, over=over)
     if isinstance(rows, np.ndarray) and rows.ndim > 1:
-        return _in_blocks(rows, choose)
+        flat = rows.reshape(-1, rows.shape[-1])
+        if method == "exact" and rows.shape[-1] <= LONGEST:
+            return _roots(flat, -math.log(rho_min), gamma_max, choose).reshape(rows.shape[:-1])
+        return _on_all_cores(flat, partial(choose, watch=True), BLOCK).reshape(rows.shape[:-1])
+    if watch and method == "exact" and rows.ndim > 1 and on_host(rows):
+        # Numbers that numpy can see are worked on there, without a copy.
+        return namespace(rows).from_numpy(
+            batch_gamma(rows.numpy(force=True), rho_min, method, gamma_max, watch=True)
+        )
     return choose(rows, watch=watch)
 
 
-def _in_blocks(rows: Any, choose: Callable[..., Any]) -> Any:
-    """Work on block after block of rows, each small enough for the cache, on all cores."""
-    n, outer = rows.shape[-1], rows.shape[:-1]
-    flat = rows.reshape(-1, n)
-    step = max(1, BLOCK // n)
-    edges = range(0, len(flat), step)
+def _roots(rows: Any, target: float, gamma_max: float, choose: Callable[..., Any]) -> Any:
+    """Return the exact gammas of rows: the quick way, and with a bracket where that is not sure."""
+    quick = partial(quick_roots, target=target, gamma_max=gamma_max)
+    # It makes its own blocks, in memory that it takes but once.
+    gammas = _on_all_cores(rows, quick, max(BLOCK, rows.size // _cores() + 1))
+    rest = np.flatnonzero(np.isnan(gammas))
+    gammas[rest] = _on_all_cores(rows[rest], partial(choose, watch=True), BLOCK)
+    return gammas
+
+
+def _on_all_cores(rows: Any, choose: Callable[..., Any], size: int) -> Any:
+    """Work on blocks of rows with about `size` entries each, on all cores."""
+    step = -(-size // rows.shape[-1])
+    edges = range(0, len(rows), step)
 
     def block(start: int) -> Any:
-        return choose(flat[start : start + step], watch=True)
+        return choose(rows[start : start + step])
 
-    workers = min(_cores(), len(edges) // 2)
+    workers = min(_cores(), len(edges))
     if workers < 2:
         parts = [block(start) for start in edges]
     else:
         with ThreadPoolExecutor(workers) as pool:
             parts = list(pool.map(block, edges))
-    return np.concatenate(parts).reshape(outer) if parts else np.empty(outer)
+    return np.concatenate(parts) if parts else np.empty(0)
 
 
 def _cores() -> int:
@@ -205,10 +222,9 @@ def _gamma_by_row(
         if method == "lognormal":
             return closed
         share = count / _length(rows, over)
-        goal = target + xp.log(share)
-        exact = partial(_solve, levels, ones, count, goal, closed, gamma_max, over)
         if method == "exact":
-            return exact(watch=watch)
+            goal = target + xp.log(share)
+            return _solve(levels, ones, count, goal, closed, gamma_max, over, watch=watch)
         third, fourth = _higher(unit, second, count, over)
         series = cumulant_gamma(second, third, fourth, target) / scale
         series = xp.where(varies, series, closed)
@@ -216,7 +232,8 @@ def _gamma_by_row(
             return series
         reached = _deficit(levels, ones, xp.log(count), series.clip(0.0, gamma_max), over)[0]
         against = count * (third**2 / second**3 / 6 + (fourth / second**2) ** 2 / 24)
-        root = exact(watch=watch)
+        # The same way as for `exact` alone, so that it is the same to the last bit.
+        root = batch_gamma(rows, rho_min, "exact", gamma_max, watch=watch, over=over)
         # What has a weight of 0, or a NaN, is neither normal nor near.
         chosen = xp.where(xp.abs(reached - target) <= NEAR * target, series, root)
         chosen = xp.where(against <= NORMAL, closed, chosen)

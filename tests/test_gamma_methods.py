@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from isr_theory import ess_ratio, gamma_star, weights
+from isr_theory.quick import quick_roots
 from isr_theory.testing import DOUBLE
 
 
@@ -59,7 +60,7 @@ def every_way(log_w, rho_min):
 
 
 def test_where_the_ess_is_flat_at_the_end_the_root_is_still_found():
-    # ESS/n is 1/2 on a plateau around gamma = 2e-4, falls past the root to 1/16, and is flat there to
+    # ESS/n is 1/2 on a plateau around gamma = 2e-4 and falls past the root to 1/16, flat there to
     # the last bit from gamma = 0.83 on.
     log_w = np.r_[0.0, np.full(7, -900.0), np.full(8, -95000.0)]
     root = 0.00229582256174791  # by halving in balls of 240 bits
@@ -181,6 +182,34 @@ def test_large_batches_are_worked_on_in_blocks():
     alone = [gamma_star(row, method="exact") for row in rows]
     np.testing.assert_allclose(together, alone, rtol=1e-12)
     assert gamma_star(np.empty((0, 5)), method="exact").shape == (0,)
+
+
+@pytest.mark.parametrize("rho_min", [0.3, 0.6, 0.9, 0.999])
+def test_normal_rows_need_no_bracket(rho_min):
+    rows = 3 * np.random.default_rng(6).standard_normal((200, 64))
+    found = quick_roots(rows, -math.log(rho_min), 1.0)
+    for row, gamma in zip(rows, found, strict=True):
+        assert gamma == pytest.approx(gamma_star(row, rho_min, method="exact"), rel=1e-11)
+
+
+def test_a_row_of_which_the_quick_way_is_not_sure_says_so():
+    rows = np.array([[0.0, 1.0, -math.inf], [0.0, math.nan, 1.0], [0.0, 0.0, 0.0], [0.0, 1.0, 3.0]])
+    found = quick_roots(rows, -math.log(0.3), 0.9)
+    np.testing.assert_array_equal(np.isnan(found), [True, True, False, False])
+    assert found[2] == 0.9
+
+
+def test_the_quick_way_is_right_where_it_is_sure():
+    sure = 0
+    for seed in range(1000):
+        log_w, rho_min = adversarial(seed)
+        gamma = quick_roots(log_w[None], -math.log(rho_min), 1.0)[0]
+        if not math.isnan(gamma):
+            sure += 1
+            reached = ess_ratio(log_w, gamma)
+            assert reached >= rho_min * (1 - 4 * slack(log_w)), seed
+            assert gamma == 1 or reached <= rho_min * (1 + 4 * slack(log_w)), seed
+    assert sure >= 500
 
 
 def test_the_measures_of_what_is_left_are_ordered():

@@ -217,5 +217,7 @@ def test_a_settled_row_is_left_alone_while_others_go_on():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         together = gamma_star([flat, tiny, wide], 0.5, method="exact")
-    assert list(together) == [gamma_star(row, 0.5, method="exact") for row in (flat, tiny, wide)]
+    alone = [gamma_star(row, 0.5, method="exact") for row in (flat, tiny, wide)]
+    # The sums of three terms may be rounded in another order.
+    np.testing.assert_allclose(together, alone, rtol=1e-15)
     assert together[0] == together[1] == 1.0
