@@ -20,7 +20,7 @@ from typing import Any, Literal
 import numpy as np
 
 from isr_theory.logspace import WHOLE, Array, Shards, namespace, on_host, quiet, row_max, shifted
-from isr_theory.quick import LONGEST, quick_roots
+from isr_theory.quick import CONFIRMED, LONGEST, SMALL_TARGET, quick_roots
 
 Method = Literal["auto", "lognormal", "cumulant", "exact"]
 METHODS = ("auto", "lognormal", "cumulant", "exact")
@@ -89,35 +89,34 @@ def vector_gamma(levels: Any, rho_min: float, method: Method, gamma_max: float) 
 
 
 def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) -> float:
-    """Solve -log ESS = target on one finite vector whose largest entry is 0.
+    """Solve D = -log ESS = target on one finite vector whose largest entry is 0.
 
-    Newton on log(-log ESS) as a function of log gamma, which is a line of slope 2 for log-normal
+    Halley's method on log D as a function of log gamma, which is a line of slope 2 for log-normal
     weights, kept inside a bracket whose low end Kantorovich's inequality gives. A step that leaves
     the bracket, or is more than half of the one before the last, is replaced: by the end of the
     range, which is often the answer, while nothing is known to be too large, and by halving then.
     """
     spread = -float(shifted.min())
-    log_n = math.log(shifted.size)
-    low = min(gamma_max, _safe_gamma(max(spread, 1e-300), target)) if spread > 0 else gamma_max
+    low = min(gamma_max, float(_safe_gamma(max(spread, 1e-300), target))) if spread else gamma_max
     # No gamma is known to be too large yet, not even the end of the range.
     high, gamma = math.inf, max(start, low)
     before = last = math.inf
+    room = np.empty_like(shifted), np.empty_like(shifted)
     for _ in range(MAX_STEPS):
-        deficit, slope = _vector_deficit(shifted, log_n, gamma)
+        deficit, step = _vector_step(shifted, room, gamma, target)
         if deficit <= target:
             if gamma >= gamma_max:
                 return gamma_max
             low = gamma
         else:
             high = gamma
-        step = deficit * math.log(target / deficit) / slope if min(slope, deficit) > 0 else math.inf
         # exp overflows past 700; any step past 50 leaves the bracket anyway.
         proposed = min(gamma * math.exp(min(step, 50.0)), gamma_max)
-        if abs(step) <= SMALL_STEP:
+        if abs(step) <= CONFIRMED:
             return proposed
         if low >= high * (1 - 4e-16):
             return low
-        # Between clusters of levels the ESS is flat, and there Newton leaves the bracket or creeps.
+        # Between clusters of levels the ESS is flat, and there a step leaves the bracket or creeps.
         if not (low < proposed < high and abs(step) <= before / 2):
             proposed = gamma_max if high > gamma_max else math.sqrt(low) * math.sqrt(high)
         before, last = last, abs(math.log(proposed / gamma))
@@ -125,15 +124,34 @@ def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) ->
     return low
 
 
-def _vector_deficit(shifted: Any, log_n: float, gamma: float) -> tuple[float, float]:
-    """Return -log(ESS/n), and gamma times its slope."""
-    powers = np.exp(gamma * shifted)
-    first = float(powers.sum())
-    mean = float(powers @ shifted) / first
-    powers *= powers
-    second = float(powers.sum())
-    mean_twice = float(powers @ shifted) / second
-    return log_n + math.log(second) - 2 * math.log(first), 2 * gamma * (mean_twice - mean)
+def _vector_step(
+    shifted: Any, room: tuple[Any, Any], gamma: float, target: float
+) -> tuple[float, float]:
+    """Return D, and Halley's step for log D = log target in log gamma: +inf where D has no slope.
+
+    `room` is written to: w^gamma, and w^gamma log w.
+    """
+    powers, products = room
+    np.multiply(shifted, gamma, out=powers)
+    np.exp(powers, out=powers)
+    np.multiply(powers, shifted, out=products)
+    n, first, second = shifted.size, float(powers.sum()), float(powers @ powers)
+    mean, mean_twice = float(powers @ shifted) / first, float(powers @ products) / second
+    deficit = math.log(n * second / (first * first))
+    if target <= SMALL_TARGET:
+        # n second / first^2 is 1 + CV^2; near 1 it has lost what the variance still has.
+        powers -= first / n
+        deficit = math.log1p(n * float(powers @ powers) / (first * first))
+    slope = 2 * gamma * (mean_twice - mean)
+    if not min(slope, deficit) > 0:
+        return deficit, math.inf
+    newton = deficit * math.log(target / deficit) / slope
+    variance = float(products @ shifted) / first - mean * mean
+    variance_twice = float(products @ products) / second - mean_twice * mean_twice
+    bend = slope + 2 * gamma * gamma * (2 * variance_twice - variance)
+    # With f = log D: f' = D'/D and f'' = D''/D - f'^2; far from the root it may say nothing.
+    damping = 1 + newton * (bend / slope - slope / deficit) / 2
+    return deficit, newton / damping if 0.5 < damping < 2 else newton
 
 
 def _safe_gamma(spread: Any, target: Any) -> Any:
@@ -211,6 +229,7 @@ def _gamma_by_row(
 ) -> Array:
     xp = namespace(rows)
     target = -math.log(rho_min)
+    small = target <= SMALL_TARGET
     with quiet(rows):
         levels, ones = _levels(shifted(rows, over), watch=watch)
         scale, unit, count = _centred(levels, ones, over)
@@ -224,13 +243,15 @@ def _gamma_by_row(
         share = count / _length(rows, over)
         if method == "exact":
             goal = target + xp.log(share)
-            return _solve(levels, ones, count, goal, closed, gamma_max, over, watch=watch)
+            solve = partial(_solve, gamma_max=gamma_max, over=over, small=small, watch=watch)
+            return solve(levels, ones, count, goal, closed)
         third, fourth = _higher(unit, second, count, over)
         series = cumulant_gamma(second, third, fourth, target) / scale
         series = xp.where(varies, series, closed)
         if method == "cumulant":
             return series
-        reached = _deficit(levels, ones, xp.log(count), series.clip(0.0, gamma_max), over)[0]
+        gamma = series.clip(0.0, gamma_max)
+        reached = _deficit(levels, ones, count, gamma, over, small=small)[0]
         against = count * (third**2 / second**3 / 6 + (fourth / second**2) ** 2 / 24)
         # The same way as for `exact` alone, so that it is the same to the last bit.
         root = batch_gamma(rows, rho_min, "exact", gamma_max, watch=watch, over=over)
@@ -308,21 +329,27 @@ def cumulant_gamma(second: Any, third: Any, fourth: Any, target: float) -> Any:
 
 
 def _deficit(
-    levels: Array, positive: Any, log_count: Array, gamma: Array, over: Shards
+    levels: Array, positive: Any, count: Array, gamma: Array, over: Shards, *, small: bool
 ) -> tuple[Array, Array]:
     """Return -log(ESS/n) of the positive weights, and gamma times its slope, by rows.
 
-    `levels` are at most 0, and 0 where a weight is 0; `positive` is None where none is.
+    `levels` are at most 0, and 0 where a weight is 0; `positive` is None where none is. `small`
+    takes -log(ESS/n) from the variance of w^gamma, which is what a difference of logarithms loses.
     """
     xp = namespace(levels)
     powers = xp.exp(gamma[..., None] * levels)
     if positive is not None:
         powers = powers * positive
     first, once = powers.sum(-1), _dot(powers, levels)
-    powers *= powers
-    second, twice = powers.sum(-1), _dot(powers, levels)
+    squares = powers * powers
+    second, twice = squares.sum(-1), _dot(squares, levels)
     first, once, second, twice = over.added(first, once, second, twice)
-    deficit = xp.log(second) - 2 * xp.log(first) + log_count
+    deficit = xp.log(second) - 2 * xp.log(first) + xp.log(count)
+    if small:
+        centred = powers - (first / count)[..., None]
+        centred = centred if positive is None else centred * positive
+        (spread,) = over.added((centred * centred).sum(-1))
+        deficit = xp.log1p(count * spread / (first * first))
     return deficit, 2 * gamma * (twice / second - once / first)
 
 
@@ -340,6 +367,7 @@ def _solve(
     gamma_max: float,
     over: Shards,
     *,
+    small: bool,
     watch: bool,
 ) -> Array:
     """Solve every row at once, as `_vector_root` does one; `watch` stops when all have settled.
@@ -347,7 +375,6 @@ def _solve(
     0 where even gamma = 0 falls short of the goal.
     """
     xp = namespace(levels)
-    log_count = xp.log(count)
     spread = row_max(-levels, over)
     low = _safe_gamma_by_row(spread, goal).clip(None, gamma_max)
     # No gamma is known to be too large yet, not even the end of the range.
@@ -362,7 +389,7 @@ def _solve(
     for _ in range(MAX_STEPS if watch else FIXED_STEPS):
         if watch and bool(settled.all()):
             break
-        deficit, slope = _deficit(levels, ones, log_count, gamma, over)
+        deficit, slope = _deficit(levels, ones, count, gamma, over, small=small)
         below = deficit <= goal
         at_end = below & (gamma >= gamma_max)
         low, high = xp.where(below, gamma, low), xp.where(below, high, gamma)

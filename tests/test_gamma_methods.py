@@ -114,6 +114,17 @@ def test_the_root_is_that_of_fifty_digits(seed):
     assert gamma == pytest.approx(precise_root(log_w, 0.4), rel=1e-12)
 
 
+@pytest.mark.parametrize("rho_min", [0.9, 0.99, 0.999, 0.99999])
+def test_a_target_near_1_costs_no_digits(rho_min):
+    # -log ESS is 1e-5 in the last of them, which a difference of logarithms knows to 1e-10 only.
+    for seed in range(3):
+        log_w = 2 * np.random.default_rng(seed).standard_normal(100)
+        root = precise_root(log_w, rho_min)
+        for gamma in every_way(log_w, rho_min):
+            # log w less its largest is rounded, and log rho_min by an ulp of rho_min.
+            assert gamma == pytest.approx(root, rel=4 * DOUBLE * (1 + 1 / (1 - rho_min)))
+
+
 def test_auto_is_one_of_the_three_row_by_row():
     rng = np.random.default_rng(5)
     rows = np.stack(
@@ -185,11 +196,14 @@ def test_large_batches_are_worked_on_in_blocks():
 
 
 @pytest.mark.parametrize("rho_min", [0.3, 0.6, 0.9, 0.999])
-def test_normal_rows_need_no_bracket(rho_min):
+def test_normal_rows_seldom_need_a_bracket(rho_min):
     rows = 3 * np.random.default_rng(6).standard_normal((200, 64))
     found = quick_roots(rows, -math.log(rho_min), 1.0)
-    for row, gamma in zip(rows, found, strict=True):
-        assert gamma == pytest.approx(gamma_star(row, rho_min, method="exact"), rel=1e-11)
+    sure = ~np.isnan(found)
+    # Those that do have one weight far above all others.
+    assert sure.sum() >= 190
+    for row, gamma in zip(rows[sure], found[sure], strict=True):
+        assert gamma == pytest.approx(gamma_star(row, rho_min, method="exact"), rel=1e-12)
 
 
 def test_a_row_of_which_the_quick_way_is_not_sure_says_so():
