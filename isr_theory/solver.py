@@ -38,6 +38,8 @@ FIXED_STEPS = 32
 # Entries of one block of rows, which is worked on until all its rows have settled: it should stay
 # in the cache.
 BLOCK = 1 << 14
+# Past here squares overflow; the batch code scales first.
+LARGEST_VARIANCE = 1e300
 # The 95% point of chi-square with two degrees of freedom: the limit of Jarque and Bera's statistic.
 NORMAL = 5.991464547107979
 # How far the sample's -log ESS may be from its target for the cumulants to be believed.
@@ -70,22 +72,33 @@ def quick_vector(log_w: Any, method: Method) -> Any:
 def vector_gamma(levels: Any, rho_min: float, method: Method, gamma_max: float) -> float:
     """Return gamma for one finite vector, as `batch_gamma` does, with the least overhead."""
     target = -math.log(rho_min)
+    if method == "exact":
+        return _vector_exact(levels, rho_min, target, gamma_max)
     with np.errstate(over="ignore"):
         centred = levels - levels.sum() / levels.size
         variance = float(centred @ centred) / levels.size
-    if not variance < 1e300:
-        # Past here squares overflow; the batch code scales first.
+    if not variance < LARGEST_VARIANCE:
         return float(batch_gamma(levels, rho_min, method, gamma_max, watch=True))
-    start = math.sqrt(target / variance) if variance > 0 else math.inf
+    if not variance > 0:
+        return math.inf
     if method == "lognormal":
-        return start
-    if method == "cumulant" and variance > 0:
-        square = centred * centred
-        third, fourth = float(square @ centred), float(square @ square)
-        n = levels.size
-        second = np.float64(variance)
-        return float(cumulant_gamma(second, third / n, fourth / n - 3 * second**2, target))
-    return _vector_root(levels - levels.max(), target, min(start, gamma_max), gamma_max)
+        return math.sqrt(target / variance)
+    square = centred * centred
+    third, fourth = float(square @ centred), float(square @ square)
+    n, second = levels.size, np.float64(variance)
+    return float(cumulant_gamma(second, third / n, fourth / n - 3 * second**2, target))
+
+
+def _vector_exact(levels: Any, rho_min: float, target: float, gamma_max: float) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        shifted = levels - levels.max()
+        mean = float(shifted.sum()) / shifted.size
+        # Only a start: it need not be right to the last digit.
+        variance = float(shifted @ shifted) / shifted.size - mean * mean
+    if not variance < LARGEST_VARIANCE:
+        return float(batch_gamma(levels, rho_min, "exact", gamma_max, watch=True))
+    start = math.sqrt(target / variance) if variance > 0 else math.inf
+    return _vector_root(shifted, target, min(start, gamma_max), gamma_max)
 
 
 def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) -> float:
