@@ -10,7 +10,7 @@ gamma, and the smallest wins. Every number here can also be had from a log of an
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isr_theory import moments, solver
+from isr_theory.caps import Cap, above, allows, index_cap, kl_cap, reward_cap
 from isr_theory.choice import GammaChoice
-from isr_theory.intervals import gamma_interval, order_seen, renyi_error, variance_interval
+from isr_theory.intervals import (
+    either_interval,
+    gamma_interval,
+    order_seen,
+    renyi_error,
+    unseen,
+    variance_interval,
+)
 from isr_theory.moments import LogMoments, deficit
-from isr_theory.pareto import khat_threshold
+from isr_theory.pareto import LEAST_TAIL, khat_threshold, tail_size
 
 Array = NDArray[np.float64]
 
@@ -54,7 +62,7 @@ def choose_gamma(
     positive, a `level` outside (0, 1), and a reward of another length or not finite.
     """
     batch = moments.sample(log_w)
-    rewarded = None if reward is None else _reward_cap(batch, reward, tau, rho_min)
+    rewarded = None if reward is None else {"reward": reward_cap(batch, reward, tau, rho_min)}
     return choose(
         batch,
         rho_min,
@@ -63,7 +71,7 @@ def choose_gamma(
         gamma_max=gamma_max,
         kl_max=kl_max,
         khat_max=khat_max,
-        further={} if rewarded is None else {"reward": rewarded},
+        further=rewarded,
         level=level,
     )
 
@@ -77,7 +85,7 @@ def choose(
     gamma_max: float = 1.0,
     kl_max: float | None = None,
     khat_max: float | None = None,
-    further: dict[str, float] | None = None,
+    further: dict[str, Cap] | None = None,
     level: float = LEVEL,
 ) -> GammaChoice:
     """Choose gamma from moments, as `choose_gamma` does; `further` are caps found elsewhere."""
@@ -86,30 +94,51 @@ def choose(
     _check_level(level)
     by_method = gamma_by_method(m, rho_min, gamma_min, gamma_max)
     used, why = ladder(m, rho_min, by_method) if method == "auto" else (method, "as asked")
-    rule = by_method[used]
+    gamma, binding = by_method[used], "the rule" if by_method[used] < gamma_max else "gamma_max"
     caps = dict(further or {})
     if kl_max is not None:
-        caps["kl_max"] = _kl_cap(m, kl_max, gamma_max)
+        caps["kl_max"] = kl_cap(m, kl_max, gamma_max)
     if khat_max is not None:
-        caps["khat_max"] = _khat_cap(m, khat_max, gamma_max)
-    gamma, binding = rule, "the rule" if rule < gamma_max else "gamma_max"
+        caps["khat_max"] = index_cap(m, khat_max, gamma_max)
     for name, cap in caps.items():
-        if cap < gamma:
-            gamma, binding = cap, name
-    if gamma <= gamma_min:
+        if above(cap) < gamma:
+            gamma, binding = above(cap), name
+    if gamma < gamma_min or gamma == gamma_min > 0:
         gamma, binding = gamma_min, "gamma_min"
-    found = variance_interval if used == "lognormal" else gamma_interval
-    choice = _facts(m, gamma, rho_min) | {
+    broken = [name for name, cap in caps.items() if not allows(cap, gamma)]
+    facts = _facts(m, gamma, rho_min) | {
         "method": used,
         "why": why,
         "binding": binding,
-        "feasible": deficit(m, gamma_min) <= _target(rho_min),
-        "interval": found(m, rho_min, level, gamma_min, gamma_max),
+        "feasible": deficit(m, gamma_min) <= _target(rho_min) and not broken,
+        "interval": _interval(m, method)(m, rho_min, level, gamma_min, gamma_max),
         "level": level,
         "by_method": by_method,
-        "caps": caps,
+        "caps": {name: above(cap) for name, cap in caps.items()},
     }
-    return GammaChoice(**choice, notes=tuple(_notes(choice)))
+    notes = _cannot(facts, broken, gamma_min) + _notes(facts, unseen(m, gamma))
+    if khat_max is not None and tail_size(m.n) < LEAST_TAIL:
+        notes.append(f"khat_max was not applied: n = {m.n} shows no Pareto index")
+    return GammaChoice(**facts, notes=tuple(notes))
+
+
+def _interval(m: LogMoments, method: str) -> Callable[..., tuple[float, float]]:
+    """Return how the interval is found: by both methods where log w looks normal."""
+    if method == "lognormal":
+        return variance_interval
+    shape = {"n": m.n, "skewness": m.central.skewness, "kurtosis": m.central.kurtosis}
+    normal = m.positive == m.n and _against_normal(shape) <= solver.NORMAL
+    return either_interval if normal else gamma_interval
+
+
+def _cannot(facts: dict[str, Any], broken: list[str], gamma_min: float) -> list[str]:
+    """Say why no gamma is feasible."""
+    rho_min, notes = facts["rho_min"], []
+    if facts["positive"] < rho_min * facts["n"]:
+        notes.append(f"no gamma keeps ESS/n at {rho_min:g}: too few weights are above 0")
+    elif not facts["feasible"] and not broken:
+        notes.append(f"gamma_min = {gamma_min:g} is too large to keep ESS/n at {rho_min:g}")
+    return notes + [f"{name} cannot be met at gamma = {facts['gamma']:.4g}" for name in broken]
 
 
 def _target(rho_min: float) -> float:
@@ -172,13 +201,11 @@ def _facts(m: LogMoments, gamma: float, rho_min: float) -> dict[str, Any]:
     }
 
 
-def _notes(facts: dict[str, Any]) -> list[str]:
+def _notes(facts: dict[str, Any], few: bool) -> list[str]:
     """Say what a reader would otherwise have to remember to check."""
     n, zeros, ratio = facts["n"], facts["n"] - facts["positive"], facts["two_scalar"]
     notes = []
-    if not facts["feasible"]:
-        notes.append(f"no gamma keeps ESS/n at {facts['rho_min']:g}: too few weights are above 0")
-    elif facts["ess"] < facts["rho_min"] * 0.95:
+    if facts["feasible"] and facts["ess"] < facts["rho_min"] * 0.95:
         notes.append("the batch falls short of the target at this gamma: method='exact' meets it")
     if zeros:
         notes.append(f"weights of 0: {zeros} of {n}; moments of log w are of the others")
@@ -193,14 +220,24 @@ def _notes(facts: dict[str, Any]) -> list[str]:
         notes.append("mean log w is above 0; that of two normalised laws is not, in the long run")
     if n < 100:
         notes.append(f"n = {n} is small: the batch's ESS overstates that of the population")
+    if few:
+        notes.append(
+            "a few weights carry the ESS of w^gamma: gamma may be too large, and by more"
+            " than the interval says"
+        )
     return notes + _tail_notes(facts)
 
 
 def _tail_notes(facts: dict[str, Any]) -> list[str]:
     flat, raw, threshold = facts["khat_flat"], facts["khat"], facts["khat_threshold"]
     notes = []
-    if flat == math.inf:
+    if flat == math.inf and tail_size(facts["n"]) < LEAST_TAIL:
         notes.append(f"n = {facts['n']} is too small to estimate a Pareto index: it takes 25")
+    elif flat == math.inf:
+        notes.append(
+            "the largest weights have no Pareto index: a quarter of them are equal, or"
+            " vanish beside the largest"
+        )
     elif flat >= 0.5:
         notes.append(f"the Pareto index of w^gamma is {flat:.2f}: from 1/2 on its ESS has no limit")
     elif flat > 0.25 and facts["method"] != "lognormal":
@@ -225,49 +262,6 @@ def check_caps(kl_max: float | None, khat_max: float | None) -> None:
 def _check_level(level: float) -> None:
     if not 0 < level < 1:
         raise ValueError(f"level must be in (0, 1), not {level}")
-
-
-def _kl_cap(m: LogMoments, kl_max: float, gamma_max: float) -> float:
-    """Return the largest gamma with KL(nu_gamma||mu), which rises in gamma, at most kl_max."""
-    from scipy.optimize import brentq
-
-    def excess(gamma: float) -> float:
-        return moments.tilted_kl(m, gamma) - kl_max
-
-    if excess(gamma_max) <= 0:
-        return gamma_max
-    # At gamma = 0 it is -log of the share of positive weights.
-    return float(brentq(excess, 0.0, gamma_max, xtol=1e-12)) if excess(0.0) < 0 else 0.0
-
-
-def _khat_cap(m: LogMoments, khat_max: float, gamma_max: float) -> float:
-    """Return the largest of 256 gammas whose w^gamma has an index of at most khat_max."""
-    for gamma in np.linspace(gamma_max, 0.0, 256, endpoint=False):
-        index = moments.khat(m, float(gamma))
-        if index <= khat_max or index == math.inf:
-            return float(gamma)
-    return 0.0
-
-
-def _reward_cap(batch: moments.Sample, reward: Any, tau: float, rho_min: float) -> float:
-    """Return the larger root of gamma^2 sigma2 + 2 gamma cov + reward2 = -log rho_min, or 0."""
-    values = np.asarray(reward, dtype=np.float64)
-    if values.shape != batch.log_w.shape:
-        raise ValueError(f"reward must have the shape {batch.log_w.shape}, not {values.shape}")
-    if not np.isfinite(values).all():
-        place = int(np.argmin(np.isfinite(values)))
-        raise ValueError(f"reward[{place}] is {values[place]}: finite numbers are allowed")
-    if not 0 < tau < math.inf:
-        raise ValueError(f"tau must be a positive number, not {tau}")
-    solver.check_rule(rho_min, "auto", 0.0, 1.0)
-    kept = values[np.isfinite(batch.log_w)] / tau
-    sigma2 = batch.central.variance
-    cov = float(np.mean((batch.finite - batch.central.mean) * (kept - kept.mean())))
-    slack = _target(rho_min) - float(kept.var())
-    inside = cov * cov + sigma2 * slack
-    if sigma2 == 0:
-        return math.inf if slack >= 0 else 0.0
-    return max(0.0, (math.sqrt(inside) - cov) / sigma2) if inside >= 0 else 0.0
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from isr_theory.logspace import checked_rows
-from isr_theory.pareto import khat_of_top, tail_size
+from isr_theory.pareto import LEAST_TAIL, khat_of_top, quartile, tail_size
 from isr_theory.sweep import log_mean_powers
 from isr_theory.weights import gamma_star
 
@@ -169,12 +169,22 @@ def kl_pi_mu(m: LogMoments) -> float:
 def khat(m: LogMoments, gamma: float = 1.0) -> float:
     """Return the Pareto index of w^gamma, estimated anew, not scaled from that of w.
 
-    +inf where the tail is too short to tell, -inf where its weights are all equal.
+    +inf where the tail is too short to tell, or has no scale, -inf where its weights are all equal.
     """
+    return khat_of_top(_tail(m, gamma))
+
+
+def scale_lost(m: LogMoments, gamma: float = 1.0) -> bool:
+    """Return whether the tail of w^gamma has no index since it underflows beside the largest."""
+    tail = _tail(m, gamma)
+    if khat_of_top(tail) != math.inf or len(tail) <= LEAST_TAIL:
+        return False
+    # What is equal is tied, not lost.
+    return bool(tail[quartile(len(tail) - 1) + 1] > tail[0])
+
+
+def _tail(m: LogMoments, gamma: float) -> Array:
+    """Return the log-weights of the tail of w^gamma, which is that of w, and one below it."""
     size = min(tail_size(m.n), len(m.top) - 1)
     tail = m.top[-size - 1 :]
-    if gamma == 0:
-        tail = np.where(tail == -math.inf, tail, 0.0)
-        gamma = 1.0
-    # The tail of w^gamma is that of w, since the order stays.
-    return khat_of_top(gamma * tail)
+    return np.where(tail == -math.inf, tail, gamma * np.where(tail == -math.inf, 0.0, tail))

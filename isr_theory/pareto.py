@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 
 LEAST_TAIL = 5
 """Fewer tail weights than this fit nothing."""
+LEAST_SCALE = 1e-290
+"""An exceedance this small beside the largest, which is at most 1, is lost: 1/x would overflow."""
 PRIOR_WEIGHT, PRIOR_SHAPE, PRIOR_SCALE = 10, 0.5, 3
 CHUNK = 1 << 22
 """Grid cells (rows x grid x tail) that are evaluated at once."""
@@ -174,7 +176,9 @@ def _fit_tails(top: Array) -> tuple[Array, Array]:
     khat, sigma = np.where(excess[:, -1] > 0, np.inf, -np.inf), np.zeros(len(top))
     # A quarter of the tail equal to the weight below it, or lost in the shadow of the largest,
     # leaves the grid without a scale.
-    usable = np.flatnonzero((excess[:, 0] < excess[:, -1]) & (excess[:, _quartile(size)] > 0))
+    usable = np.flatnonzero(
+        (excess[:, 0] < excess[:, -1]) & (excess[:, quartile(size)] > LEAST_SCALE)
+    )
     step = max(1, CHUNK // (size * _grid_size(size)))
     for start in range(0, len(usable), step):
         part = usable[start : start + step]
@@ -182,7 +186,8 @@ def _fit_tails(top: Array) -> tuple[Array, Array]:
     return khat, sigma
 
 
-def _quartile(size: int) -> int:
+def quartile(size: int) -> int:
+    """Return the place of the lower quartile among sorted exceedances, which gives the scale."""
     return int(size / 4 + 0.5) - 1
 
 
@@ -195,7 +200,7 @@ def _fit(excess: Array) -> tuple[Array, Array]:
     size = excess.shape[-1]
     m = _grid_size(size)
     spread = 1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))
-    grid = spread / (PRIOR_SCALE * excess[:, [_quartile(size)]]) + 1 / excess[:, -1:]
+    grid = spread / (PRIOR_SCALE * excess[:, [quartile(size)]]) + 1 / excess[:, -1:]
     shapes = np.log1p(-grid[:, :, None] * excess[:, None, :]).mean(axis=-1)
     log_likelihood = size * (np.log(-grid / shapes) - shapes - 1)
     posterior = np.exp(log_likelihood - log_likelihood.max(axis=-1, keepdims=True))

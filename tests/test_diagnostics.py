@@ -106,6 +106,80 @@ def test_a_reward_cap_is_the_larger_root_with_the_covariance():
     assert choose_gamma(log_w, reward=10 * rng.standard_normal(1000)).gamma == 0
 
 
+def test_a_bound_that_cannot_be_met_is_named():
+    rng = np.random.default_rng(4)
+    log_w = 2 * rng.standard_normal(1000)
+    loud = choose_gamma(log_w, reward=10 * rng.standard_normal(1000))
+    assert (loud.feasible, loud.gamma, loud.binding) == (False, 0.0, "reward")
+    assert "reward cannot be met at gamma = 0" in loud.notes
+    # g^2 4 - 2 g 2.5 + 2 <= 1.2 holds from 0.19 to 1.06: a KL cap below that leaves nothing.
+    reward = -2.5 / 4 * log_w
+    reward += math.sqrt(2 - np.var(reward)) * rng.permutation(log_w) / log_w.std()
+    alone = choose_gamma(log_w, reward=reward, gamma_max=0.8)
+    both = choose_gamma(log_w, reward=reward, kl_max=0.01)
+    assert alone.feasible
+    assert not both.feasible
+    assert any(note.startswith("reward cannot be met") for note in both.notes)
+    few = np.append(log_w, np.full(1000, -np.inf))
+    zeros = choose_gamma(few, 0.3, kl_max=0.1)
+    # KL(nu_gamma||mu) is log 2 at gamma = 0 already.
+    assert (zeros.feasible, zeros.gamma, zeros.binding) == (False, 0.0, "kl_max")
+    assert any(note.startswith("kl_max cannot be met") for note in zeros.notes)
+
+
+def test_a_gamma_min_that_is_too_large_is_not_blamed_on_zeros():
+    notes = choose_gamma(NORMAL, 0.3, gamma_min=0.9).notes
+    assert any("gamma_min = 0.9 is too large" in note for note in notes)
+    assert not any("too few weights" in note for note in notes)
+
+
+def test_an_index_that_underflows_binds_and_one_that_no_tail_has_does_not():
+    # Its largest weights are 700 apart: a quarter of the tail is lost beside the largest.
+    worst = choose_gamma(700 * np.arange(100.0), 0.001, khat_max=0.7)
+    assert worst.khat == math.inf
+    assert worst.khat_flat <= 0.7
+    tied = choose_gamma(np.append(np.zeros(99), 1.0), khat_max=0.7)
+    assert (tied.gamma, tied.khat) == (1.0, math.inf)
+    short = choose_gamma(np.arange(20.0) / 20, khat_max=0.1)
+    assert short.gamma == 1.0
+    assert any("khat_max was not applied" in note for note in short.notes)
+
+
+def test_an_infeasible_batch_says_nothing_of_the_population():
+    low, high = choose_gamma(np.append(NORMAL[:40], np.full(100, -np.inf)), 0.3).interval
+    assert low == 0.0 < high
+
+
+@pytest.mark.parametrize("method", ["auto", "exact", "lognormal"])
+@pytest.mark.parametrize("n", [16, 256])
+def test_the_interval_holds_the_gamma_of_a_normal_population(method, n):
+    rng = np.random.default_rng(12)
+    held = 0
+    for _ in range(300):
+        low, high = choose_gamma(2 * rng.standard_normal(n), method=method).interval
+        held += low <= math.sqrt(-math.log(0.3)) / 2 <= high
+    # A chance of 93%, since one batch in twenty is taken for another law, would be below 255 of
+    # 300 with one below 1e-6; of the delta method alone a third to a half hold it.
+    assert held >= 255
+
+
+def test_the_interval_holds_the_gamma_of_a_uniform_population():
+    rng = np.random.default_rng(13)
+    # log E w^t = log(sinh(5 t) / 5 t); by halving of the ESS at 0.3.
+    held = 0
+    for _ in range(300):
+        low, high = choose_gamma(rng.uniform(-5, 5, 64)).interval
+        held += low <= 0.66494 <= high
+    # 90% would be below 240 with a chance below 1e-6; the chi-square interval alone holds 5%.
+    assert held >= 240
+
+
+def test_a_moment_that_few_weights_carry_is_said():
+    heavy = choose_gamma(2 * HEAVY[:300], 0.05, method="exact")
+    assert any("a few weights carry the ESS" in note for note in heavy.notes)
+    assert not any("a few weights carry" in note for note in choose_gamma(NORMAL).notes)
+
+
 def test_bounds_hold_and_are_named():
     assert choose_gamma(NORMAL, gamma_min=0.9).binding == "gamma_min"
     assert choose_gamma(NORMAL, gamma_min=0.9).gamma == 0.9
