@@ -57,6 +57,10 @@ class GammaChoice:
     notes: tuple[str, ...]
     """What not to trust, in words."""
 
+    def __hash__(self) -> int:
+        # Two fields are dictionaries; equal choices have equal numbers beside them.
+        return hash((self.gamma, self.method, self.n, self.interval))
+
     def __str__(self) -> str:
         return as_text(self)
 

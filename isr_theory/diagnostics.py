@@ -274,7 +274,8 @@ class RenyiSpectrum:
     high: tuple[float, ...]
     level: float
     seen: float
-    """The largest order whose moment of w has a relative standard error of at most a third."""
+    """The largest order, of those up to 2, whose moment of w has a relative standard error of at
+    most a third; 0 for a single weight, which shows no error."""
 
 
 ORDERS = tuple(k / 8 for k in range(0, 17))
@@ -283,11 +284,12 @@ ORDERS = tuple(k / 8 for k in range(0, 17))
 def renyi_spectrum(
     log_w: Any, orders: Sequence[float] = ORDERS, *, level: float = LEVEL
 ) -> RenyiSpectrum:
-    """Estimate D_alpha(pi||mu) at orders in [0, 2], with pointwise bands from the delta method.
+    """Estimate D_alpha(pi||mu) at orders in [0, inf], with pointwise bands from the delta method.
 
     A band is worth what its moments are: beyond the order `seen` the batch's largest weights
-    stand for a tail that it has not shown, and the estimate is too small. Raises ValueError for an
-    order outside [0, 2], a level outside (0, 1), and as `moments.sample`.
+    stand for a tail that it has not shown, and the estimate is too small. At order inf it is the
+    log of the largest weight, which no batch bounds from above. Raises ValueError for an order
+    below 0, a level outside (0, 1), and as `moments.sample`.
     """
     return spectrum(moments.sample(log_w), orders, level=level)
 
@@ -298,23 +300,18 @@ def spectrum(
     """Return the Renyi spectrum from moments, as `renyi_spectrum` from a batch."""
     _check_level(level)
     for order in orders:
-        if not 0 <= order <= 2:
-            raise ValueError(f"orders must be in [0, 2], not {order}")
-    values = [renyi(m, order) for order in orders]
+        if not order >= 0:
+            raise ValueError(f"orders must be at least 0, not {order}")
+    values = [moments.renyi(m, order) for order in orders]
     errors = [renyi_error(m, order, level) for order in orders]
     return RenyiSpectrum(
         orders=tuple(float(order) for order in orders),
         values=tuple(values),
-        low=tuple(max(0.0, value - error) for value, error in zip(values, errors, strict=True)),
+        low=tuple(
+            max(0.0, value - (error if math.isfinite(error) else value))
+            for value, error in zip(values, errors, strict=True)
+        ),
         high=tuple(value + error for value, error in zip(values, errors, strict=True)),
         level=level,
         seen=order_seen(m),
     )
-
-
-def renyi(m: LogMoments, order: float) -> float:
-    """Return D_order(pi||mu) = (K(order) - order K(1)) / (order - 1), weights normalised."""
-    if order == 1:
-        return moments.kl_pi_mu(m)
-    at_order, at_one = m.log_mean(np.array([order, 1.0]))
-    return max(0.0, float(at_order - order * at_one) / (order - 1))

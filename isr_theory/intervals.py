@@ -115,9 +115,13 @@ def _first_at(gammas: Array, level: Array, target: float, otherwise: float) -> f
 
 def renyi_error(m: LogMoments, order: float, level: float) -> float:
     """Return half the width of the band of D_order(pi||mu), by the delta method."""
-    if order == 1:
-        # 0/0 there: the error is smooth in the order, and a mean of two neighbours as good.
-        return (renyi_error(m, 15 / 16, level) + renyi_error(m, 17 / 16, level)) / 2
+    if order == math.inf:
+        return math.inf
+    if abs(order - 1) < 1 / 16:
+        # 0/0 at 1: the error is smooth in the order, and a chord between two neighbours as good.
+        share = 8 * (order - 15 / 16)
+        below, beyond = (renyi_error(m, k / 16, level) for k in (15, 17))
+        return (1 - share) * below + share * beyond
     k = m.log_mean(np.array([order, 2 * order, order + 1, 1.0, 2.0]))
     own = np.expm1(k[1] - 2 * k[0])
     shared = np.expm1(k[2] - k[0] - k[3])
@@ -128,6 +132,8 @@ def renyi_error(m: LogMoments, order: float, level: float) -> float:
 
 def order_seen(m: LogMoments) -> float:
     """Return the largest order in [0, 2] whose moment has a relative standard error of a third."""
+    if m.n == 1:
+        return 0.0
     orders = np.arange(129) / 64
     k = m.log_mean(np.arange(257) / 64)
     # The variance of w^a over its squared mean rises in a, since K is convex.

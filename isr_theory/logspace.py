@@ -80,6 +80,8 @@ def checked_rows(log_w: Any, axis: int = -1, *, validate: bool = True) -> Array:
 
 
 def _as_array(log_w: Any) -> Array:
+    if isinstance(log_w, np.ma.MaskedArray):
+        raise TypeError("log_w must not be a masked array: log_w.filled(-inf) has weights of 0")
     values = np.asarray(log_w)
     if values.dtype.kind not in "fiu":
         raise TypeError(f"log_w must be real numbers, not {values.dtype}")
@@ -125,15 +127,20 @@ def row_max(rows: Array, over: Shards = WHOLE) -> Array:
 
 
 def shifted(rows: Array, over: Shards = WHOLE) -> Array:
-    """Return log-weights whose largest is 0: ratios stay the same and nothing overflows."""
-    return rows - row_max(rows, over)[..., None]
+    """Return log-weights whose largest is 0: ratios stay the same and no power overflows.
+
+    What is further below the largest than the largest float becomes a weight of 0.
+    """
+    with quiet(rows):
+        return rows - row_max(rows, over)[..., None]
 
 
-def scaled(rows: Array, exponent: float) -> Array:
+def scaled(rows: Array, exponent: Any) -> Array:
     """Return exponent * log w with log 0 = -inf kept at every exponent; NaN and +inf become NaN."""
     xp = namespace(rows)
     finite = xp.isfinite(rows)
-    terms = xp.where(finite, exponent * xp.where(finite, rows, 0.0), -math.inf)
+    with quiet(rows):
+        terms = xp.where(finite, exponent * xp.where(finite, rows, 0.0), -math.inf)
     return xp.where(xp.isnan(rows) | (rows == math.inf), math.nan, terms)
 
 
@@ -141,13 +148,18 @@ def log_sum_exp(terms: Array) -> Array:
     """Return log sum exp over the last axis, for terms of which some is finite."""
     xp = namespace(terms)
     top = xp.amax(terms, -1)
-    return xp.log(xp.exp(terms - top[..., None]).sum(-1)) + top
+    with quiet(terms):
+        return xp.log(xp.exp(terms - top[..., None]).sum(-1)) + top
 
 
 def log_mean_power(rows: Array, alpha: float) -> Array:
     """Return log mean w^alpha by rows: +inf for alpha < 0 where some weight is 0."""
     xp = namespace(rows)
-    mean = log_sum_exp(scaled(rows, alpha)) - math.log(rows.shape[-1])
+    # Less what is largest in w^alpha, so that only a result that is infinite overflows.
+    level = xp.amax(rows, -1) if alpha >= 0 else xp.amin(rows, -1)
+    with quiet(rows):
+        terms = scaled(rows - level[..., None], alpha)
+        mean = log_sum_exp(terms) + alpha * level - math.log(rows.shape[-1])
     if alpha < 0:
         mean = xp.where((rows == -math.inf).any(-1), math.inf, mean)
     return mean

@@ -9,18 +9,21 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from isr_theory.logspace import checked_rows
+from isr_theory.logspace import checked_rows, shifted
 from isr_theory.pareto import LEAST_TAIL, khat_of_top, quartile, tail_size
 from isr_theory.sweep import log_mean_powers
 from isr_theory.weights import gamma_star
 
 Array = NDArray[np.float64]
+
+# So close to order 1 the quotient of a Renyi divergence has lost half its digits.
+NEAR_1 = 1e-5
 
 
 class LogMoments(Protocol):
@@ -65,7 +68,11 @@ class Central:
 
 @dataclass(frozen=True)
 class Sample:
-    """One batch of log-weights in memory; see `sample`."""
+    """One batch of log-weights in memory, less their largest; see `sample`.
+
+    What is asked of K and of `top` here never depends on a level common to all log-weights, and
+    carried along it would cost the digits that it has before the point. `central` has it.
+    """
 
     log_w: Array = field(repr=False)
     finite: Array = field(repr=False)
@@ -119,8 +126,11 @@ def sample(log_w: Any) -> Sample:
     if rows.ndim != 1:
         raise ValueError(f"log_w must have one axis, not {rows.ndim}")
     values = np.asarray(rows if isinstance(rows, np.ndarray) else rows.cpu(), dtype=np.float64)
-    finite = values[np.isfinite(values)]
-    return Sample(values, finite, central_moments(finite))
+    level = float(values.max())
+    below = shifted(values)
+    finite = below[np.isfinite(below)]
+    central = central_moments(finite)
+    return Sample(below, finite, replace(central, mean=level + central.mean))
 
 
 def central_moments(values: Array) -> Central:
@@ -164,6 +174,20 @@ def kl_mu_pi(m: LogMoments) -> float:
 def kl_pi_mu(m: LogMoments) -> float:
     """Return KL(pi || mu) = K'(1) - K(1), the Renyi divergence at order 1."""
     return tilted_kl(m, 1.0)
+
+
+def renyi(m: LogMoments, order: float) -> float:
+    """Return D_order(pi||mu) = (K(order) - order K(1)) / (order - 1), weights normalised."""
+    t = order - 1
+    at_one = float(m.log_mean(np.array([1.0]))[0])
+    if order == math.inf:
+        return max(0.0, float(m.top[-1]) - at_one)
+    if abs(t) < NEAR_1:
+        # The quotient (K(order) - K(1)) / t is the mean of K' between them: Gauss's two points
+        # have it to t^4, and lose no digits.
+        points = (1 + t * (1 - 3**-0.5) / 2, 1 + t * (1 + 3**-0.5) / 2)
+        return max(0.0, sum(m.slope(point) for point in points) / 2 - at_one)
+    return max(0.0, float(m.log_mean(np.array([order]))[0] - order * at_one) / t)
 
 
 def khat(m: LogMoments, gamma: float = 1.0) -> float:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from isr_theory.logspace import checked_rows, plain
+from isr_theory.logspace import checked_rows, plain, shifted
 
 Array = NDArray[np.float64]
 
@@ -56,9 +56,9 @@ def pareto_khat(log_w: Any, *, r_eff: float = 1.0, axis: int = -1) -> Any:
     size = _size(rows, r_eff)
     khat = np.full(len(rows), np.inf)
     if size >= LEAST_TAIL:
-        shifted = rows - rows.max(axis=-1, keepdims=True)
+        below = shifted(rows)
         # Only the tail and the weight below it matter: a full sort of all n would be wasted.
-        top = np.partition(shifted, -size - 1, axis=-1)[:, -size - 1 :]
+        top = np.partition(below, -size - 1, axis=-1)[:, -size - 1 :]
         khat = _fit_tails(np.sort(np.exp(top), axis=-1))[0]
     return plain(khat.reshape(_outer(log_w, axis)))
 
@@ -77,10 +77,11 @@ def psis_log_weights(log_w: Any, *, r_eff: float = 1.0, axis: int = -1) -> Smoot
     """Return log-weights whose largest are replaced by quantiles of the fitted tail.
 
     Smoothed weights are never above the largest raw one, and are normalised: exp sums to 1. Where
-    no tail can be fitted (see `pareto_khat`) the weights are only normalised.
+    no tail can be fitted (see `pareto_khat`) the weights are only normalised. A tensor is copied to
+    the host, and numpy arrays come back.
     """
     checked = _checked(log_w, axis)
-    rows = _flat(checked) - _flat(checked).max(axis=-1, keepdims=True)
+    rows = shifted(_flat(checked))
     size = _size(rows, r_eff)
     khat = np.full(len(rows), np.inf)
     if size >= LEAST_TAIL:

@@ -60,7 +60,7 @@ def check_rule(rho_min: float, method: str, gamma_min: float, gamma_max: float) 
 
 def quick_vector(log_w: Any, method: Method) -> Any:
     """Return a float64 vector that is certainly finite, else None: the quick way for one batch."""
-    if not isinstance(log_w, np.ndarray) or log_w.dtype != np.float64 or log_w.ndim != 1:
+    if type(log_w) is not np.ndarray or log_w.dtype != np.float64 or log_w.ndim != 1:
         return None
     # A finite sum has no NaN and no infinity among its terms.
     if method == "auto" or not log_w.size:

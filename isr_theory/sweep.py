@@ -32,7 +32,8 @@ def power_sums(
         chunk = log_w[start : start + CHUNK]
         size = len(chunk)
         first, last = low[:, :size], high[:, :size]
-        ratio = np.exp(step * (chunk - top))
+        with np.errstate(over="ignore"):
+            ratio = np.exp(step * (chunk - top))
         present = (chunk != -math.inf).astype(np.float64)
         first[0] = 1.0
         for k in range(1, small):
@@ -50,5 +51,6 @@ def log_mean_powers(log_w: Array, step: float, count: int) -> Array:
     """Return log of the means of w^(j step) for j = 0..count-1."""
     top = float(log_w.max())
     sums = power_sums(log_w, top, step, count)
-    means: Array = np.log(sums / len(log_w)) + top * step * np.arange(count)
+    with np.errstate(over="ignore"):
+        means: Array = np.log(sums / len(log_w)) + top * (step * np.arange(count))
     return means

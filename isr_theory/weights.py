@@ -28,11 +28,15 @@ from isr_theory.logspace import (
     log_sum_exp,
     namespace,
     plain,
+    quiet,
     scaled,
     shifted,
 )
 from isr_theory.solver import METHODS, Method
 from isr_theory.sweep import log_mean_powers
+
+# So close to order 1 a Renyi divergence is a quotient of two small numbers.
+NEAR_1 = 0.125
 
 __all__ = [
     "METHODS",
@@ -49,7 +53,7 @@ __all__ = [
 
 
 def normalized_weights(
-    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
+    log_w: Any, gamma: Any = 1.0, *, axis: int = -1, validate: bool = True
 ) -> Any:
     """Return w^gamma / sum w^gamma along an axis, in the shape of the input.
 
@@ -58,11 +62,11 @@ def normalized_weights(
     """
     rows = checked_rows(log_w, axis, validate=validate)
     xp = namespace(rows)
-    own = xp.exp(_log_normalized(rows, _finite("gamma", gamma)))
+    own = xp.exp(_log_normalized(rows, _gamma(gamma, rows, -math.inf, validate=validate)))
     return xp.moveaxis(own, -1, axis)
 
 
-def _log_normalized(rows: Any, gamma: float) -> Any:
+def _log_normalized(rows: Any, gamma: Any) -> Any:
     terms = scaled(shifted(rows), gamma)
     return terms - log_sum_exp(terms)[..., None]
 
@@ -97,42 +101,38 @@ def log_moments(log_w: Any, step: float, count: int) -> Any:
     return log_mean_powers(rows, step, count)
 
 
-def ess_ratio(log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True) -> Any:
+def ess_ratio(log_w: Any, gamma: Any = 1.0, *, axis: int = -1, validate: bool = True) -> Any:
     """Return Kish's ESS/n of w^gamma, in [1/n, 1] (Definition 8.1).
 
     Exactly 1 for equal weights, and non-increasing in gamma >= 0 for every sample. Raises as
     `normalized_weights`, and for gamma < 0.
     """
     rows = checked_rows(log_w, axis, validate=validate)
-    own = namespace(rows).exp(scaled(shifted(rows), _at_least_0("gamma", gamma)))
+    own = namespace(rows).exp(scaled(shifted(rows), _gamma(gamma, rows, 0.0, validate=validate)))
     total = own.sum(-1)
     # Equal weights give exactly 1; rounding may otherwise carry the quotient an ulp past it.
     ratio = total * total / ((own * own).sum(-1) * rows.shape[-1])
     return plain(ratio.clip(None, 1.0))
 
 
-def max_weight_ratio(
-    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
-) -> Any:
+def max_weight_ratio(log_w: Any, gamma: Any = 1.0, *, axis: int = -1, validate: bool = True) -> Any:
     """Return sum w^gamma / (n max w^gamma): the ESS/n that the largest weight alone would allow.
 
     Never above Kish's. Raises as `ess_ratio`.
     """
     rows = checked_rows(log_w, axis, validate=validate)
-    own = namespace(rows).exp(scaled(shifted(rows), _at_least_0("gamma", gamma)))
+    own = namespace(rows).exp(scaled(shifted(rows), _gamma(gamma, rows, 0.0, validate=validate)))
     return plain(own.sum(-1) / rows.shape[-1])
 
 
-def perplexity_ratio(
-    log_w: Any, gamma: float = 1.0, *, axis: int = -1, validate: bool = True
-) -> Any:
+def perplexity_ratio(log_w: Any, gamma: Any = 1.0, *, axis: int = -1, validate: bool = True) -> Any:
     """Return exp(entropy of the normalised w^gamma) / n: never below Kish's ESS/n.
 
     Raises as `ess_ratio`.
     """
     rows = checked_rows(log_w, axis, validate=validate)
     xp = namespace(rows)
-    log_own = _log_normalized(rows, _at_least_0("gamma", gamma))
+    log_own = _log_normalized(rows, _gamma(gamma, rows, 0.0, validate=validate))
     # 0 log 0 is 0.
     entropy = -(xp.exp(log_own) * xp.where(log_own == -math.inf, 0.0, log_own)).sum(-1)
     return plain((xp.exp(entropy) / rows.shape[-1]).clip(None, 1.0))
@@ -149,13 +149,30 @@ def renyi_divergence(log_w: Any, alpha: float, *, axis: int = -1, validate: bool
     if not alpha >= 0:
         raise ValueError(f"alpha must be at least 0, not {alpha}")
     rows = shifted(checked_rows(log_w, axis, validate=validate))
-    xp = namespace(rows)
     rows = rows - log_mean_power(rows, 1.0)[..., None]
+    with quiet(rows):
+        return plain(_renyi(rows, float(alpha)))
+
+
+def _renyi(log_v: Any, alpha: float) -> Any:
+    """Return the divergence for weights v of mean 1."""
+    xp = namespace(log_v)
     if math.isinf(alpha):
-        return plain(xp.amax(rows, -1))
-    if alpha == 1.0:
-        return plain((xp.exp(rows) * xp.where(rows == -math.inf, 0.0, rows)).mean(-1))
-    return plain(log_mean_power(rows, float(alpha)) / (alpha - 1))
+        return xp.amax(log_v, -1)
+    t = alpha - 1
+    if abs(t) >= NEAR_1:
+        # Adding 0 makes -0 of it 0.
+        return log_mean_power(log_v, alpha) / t + 0.0
+    finite = xp.where(log_v == -math.inf, 0.0, log_v)
+    v = xp.exp(log_v)
+    if t == 0:
+        return (v * finite).mean(-1)
+    # mean v^alpha = 1 + mean v (v^t - 1), where v^t - 1 keeps its digits however small t is.
+    small = xp.abs(t * finite) < 1
+    change = xp.where(
+        small, v * xp.expm1(xp.where(small, t * finite, 0.0)), xp.exp(alpha * log_v) - v
+    )
+    return xp.log1p(change.mean(-1)) / t
 
 
 def gamma_star(
@@ -187,7 +204,7 @@ def gamma_star(
     method, and as `normalized_weights`.
     """
     solver.check_rule(rho_min, method, gamma_min, gamma_max)
-    quick = solver.quick_vector(log_w, method)
+    quick = solver.quick_vector(log_w, method) if axis in (-1, 0) else None
     if quick is not None:
         gamma = solver.vector_gamma(quick, rho_min, method, gamma_max)
         return float(min(max(gamma, gamma_min), gamma_max))
@@ -202,7 +219,22 @@ def _finite(name: str, value: float) -> float:
     return float(value)
 
 
-def _at_least_0(name: str, value: float) -> float:
-    if _finite(name, value) < 0:
-        raise ValueError(f"{name} must be at least 0, not {value}")
-    return float(value)
+def _gamma(gamma: Any, rows: Any, lowest: float, *, validate: bool) -> Any:
+    """Return gamma to multiply rows with: a number, or one for each row with an axis added."""
+    xp = namespace(rows)
+    if isinstance(gamma, (int, float, np.number)):
+        if _finite("gamma", gamma) < lowest:
+            raise ValueError(f"gamma must be at least {lowest:g}, not {gamma}")
+        return float(gamma)
+    if xp is np:
+        gammas = np.asarray(gamma if namespace(gamma) is np else gamma.detach().cpu(), np.float64)
+    else:
+        gammas = xp.as_tensor(gamma).detach().to(rows)
+    if gammas.ndim and gammas.shape != rows.shape[:-1]:
+        raise ValueError(
+            f"gamma must be one number or have the shape {tuple(rows.shape[:-1])},"
+            f" not {tuple(gammas.shape)}"
+        )
+    if validate and not bool((xp.isfinite(gammas) & (gammas >= lowest)).all()):
+        raise ValueError("gamma must be finite numbers" + ("" if lowest else ", at least 0"))
+    return gammas[..., None]

@@ -109,6 +109,28 @@ def test_a_tail_that_tells_nothing():
         np.testing.assert_allclose(smoothed, log_w - np.log(np.exp(log_w).sum()), rtol=1e-12)
 
 
+@pytest.mark.parametrize("top", [700.0, 705.0, 712.0, 720.0, 735.0, 744.0, 760.0])
+def test_a_tail_that_underflows_beside_its_largest_weight(top):
+    # e^-710 and less are below the smallest normal number, and their reciprocals overflow.
+    log_w = np.append(np.random.default_rng(0).standard_normal(200), top)
+    assert pareto_khat(log_w) == math.inf or top < 703
+    smoothed = psis_log_weights(log_w)
+    assert not np.isnan(smoothed.log_weights).any()
+    assert not math.isnan(smoothed.khat)
+
+
+def test_a_scale_below_the_smallest_normal_number_is_none():
+    levels = [np.linspace(-2000, -730, 76), np.linspace(-722, -715, 18), np.arange(-5.0, 1)]
+    assert pareto_khat(np.concatenate(levels)) == math.inf
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.float16, np.float32])
+def test_integers_and_half_precision_are_computed_in_double(kind):
+    whole = np.random.default_rng(1).integers(-9, 9, 300).astype(kind)
+    assert pareto_khat(whole) == pareto_khat(whole.astype(float))
+    assert psis_log_weights(torch.tensor(whole)).khat == pareto_khat(whole)
+
+
 def test_the_kept_tail_is_enough():
     log_w = case("normal", 1000, 4)
     kept = np.sort(log_w)[-tail_size(1000) - 1 :]

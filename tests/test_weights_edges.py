@@ -221,3 +221,68 @@ def test_a_settled_row_is_left_alone_while_others_go_on():
     # The sums of three terms may be rounded in another order.
     np.testing.assert_allclose(together, alone, rtol=1e-15)
     assert together[0] == together[1] == 1.0
+
+
+MEASURES = (
+    weights.ess_ratio,
+    weights.normalized_weights,
+    weights.max_weight_ratio,
+    weights.perplexity_ratio,
+)
+# The first row's range is past the largest float, the second's powers are.
+FAR = np.array([[1e308, -1e308, 1e308], [0.0, 1.0, 2.0]])
+
+
+@pytest.mark.parametrize("function", MEASURES)
+@pytest.mark.parametrize("gamma", [0.5, 1e308])
+def test_what_leaves_the_range_of_floats_is_a_weight_of_0(function, gamma):
+    found = function(FAR, gamma)
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[0], function([0.0, -math.inf, 0.0], gamma))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1.0, 2.0, 1e308])
+def test_moments_past_the_range_of_floats_are_infinite_and_not_nan(alpha):
+    moments, divergences = log_moment(FAR, alpha), renyi_divergence(FAR, alpha)
+    assert not np.isnan(moments).any()
+    assert not np.isnan(divergences).any()
+    assert moments[0] == (math.inf if alpha > 1.7 else pytest.approx(alpha * 1e308, abs=1.1))
+
+
+@pytest.mark.parametrize("function", [*MEASURES, lambda x, g, **k: renyi_divergence(x, g, **k)])
+def test_arrays_that_nobody_looks_at_give_nan_and_no_warning(function):
+    rows = np.array([[0.0, math.inf], [-math.inf, -math.inf], [math.nan, 0.0], [0.0, 1.0]])
+    found = function(rows, 0.5, validate=False).reshape(4, -1)
+    np.testing.assert_array_equal(np.isnan(found).any(-1), [True, True, True, False])
+
+
+@pytest.mark.parametrize("function", MEASURES)
+def test_every_row_may_have_a_gamma_of_its_own(function):
+    gammas = gamma_star(ROWS, 0.5)
+    alone = [function(row, gamma) for row, gamma in zip(ROWS, gammas, strict=True)]
+    np.testing.assert_allclose(function(ROWS, gammas), alone, rtol=1e-14)
+    np.testing.assert_allclose(function(ROWS.T, gammas, axis=0).T, alone, rtol=1e-14)
+    np.testing.assert_array_equal(function(ROWS, np.float64(0.5)), function(ROWS, 0.5))
+    with pytest.raises(ValueError, match=r"gamma must be one number or have the shape \(6,\)"):
+        function(ROWS, np.ones(3))
+    with pytest.raises(ValueError, match="gamma must be finite numbers"):
+        function(ROWS, np.full(6, math.nan))
+
+
+def test_an_axis_that_is_not_there_is_named_on_every_way():
+    for method in weights.METHODS:
+        with pytest.raises(ValueError, match="axis must be in"):
+            gamma_star(np.arange(4.0), method=method, axis=7)
+
+
+def test_a_masked_array_is_refused():
+    hidden = np.ma.masked_array([0.0, 99.0], [False, True])
+    for function in (ess_ratio, lambda x: gamma_star(x, method="exact")):
+        with pytest.raises(TypeError, match="must not be a masked array"):
+            function(hidden)
+
+
+def test_one_vector_gives_a_python_float_on_every_way():
+    log_w = np.r_[np.zeros(7), np.full(5, -1517.0), -1651.0]
+    for method in weights.METHODS:
+        assert type(gamma_star(log_w, 0.08, method=method)) is float

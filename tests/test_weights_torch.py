@@ -85,6 +85,30 @@ def test_nothing_is_asked_of_the_device(name):
     assert found.shape[0] == 8
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        weights.ess_ratio,
+        weights.max_weight_ratio,
+        weights.perplexity_ratio,
+        weights.normalized_weights,
+    ],
+)
+@pytest.mark.parametrize("gamma", [0.5, [0.1 * k for k in range(8)]])
+def test_a_gamma_may_be_a_tensor_that_nobody_looks_at(function, gamma):
+    rows, gammas = torch.tensor(ROWS), torch.tensor(gamma)
+    expected = function(ROWS, np.float64(gamma) if np.ndim(gamma) == 0 else np.array(gamma))
+    unwatched = functools.partial(function, validate=False)
+    with NoWaiting():
+        unwatched(rows, gammas)
+    torch.compiler.reset()
+    compiled = torch.compile(unwatched, fullgraph=True, backend="eager")
+    # Gammas of single precision, at log-weights of up to 60.
+    np.testing.assert_allclose(compiled(rows, gammas), expected, rtol=1e-4, atol=1e-12)
+    exact = function(rows, gammas.double() * 0 + torch.tensor(gamma, dtype=torch.float64))
+    np.testing.assert_allclose(exact, expected, rtol=1e-12, atol=1e-300)
+
+
 def test_the_watch_for_waiting_works():
     with NoWaiting(), pytest.raises(AssertionError, match="waits for the device"):
         weights.ess_ratio(torch.tensor(ROWS))
