@@ -23,9 +23,13 @@ class GammaChoice:
     ess: float
     """ESS/n of w^gamma in the batch."""
     feasible: bool
-    """Whether any gamma in the range keeps the target."""
+    """Whether the lowest gamma of the range keeps the target, and this one every cap."""
     interval: tuple[float, float]
-    """Where the population's gamma for this target lies, at `level`, caps left aside."""
+    """Where the population's gamma for this target lies, at `level`, caps left aside.
+
+    Held in 95% of batches and more where log w is normal or bounded; with a Pareto tail in far
+    fewer, down to one in five, since the batch has not shown the tail: see the notes.
+    """
     level: float
     by_method: dict[str, float]
     caps: dict[str, float]

@@ -70,7 +70,8 @@ def checked_rows(log_w: Any, axis: int = -1, *, validate: bool = True) -> Array:
         raise ValueError(f"axis must be in [-{values.ndim}, {values.ndim}), not {axis}")
     if values.shape[axis] == 0:
         raise ValueError("log_w is empty along its axis: at least one weight is needed")
-    rows = xp.moveaxis(values, axis, -1)
+    # Often there is nothing to move, and for a short vector moving costs as much as looking.
+    rows = values if axis in (-1, values.ndim - 1) else xp.moveaxis(values, axis, -1)
     if validate:
         # The largest of a row shows all three: it is NaN where one is, and +inf, and -inf.
         top = xp.amax(rows, -1)

@@ -27,7 +27,11 @@ NEAR_1 = 1e-5
 
 
 class LogMoments(Protocol):
-    """n weights, of which `positive` are not 0, by their moments and their largest."""
+    """n weights, of which `positive` are not 0, by their moments and their largest.
+
+    `top`, `log_mean` and `slope` may leave out a level common to all log-weights, all three the
+    same: nothing that is made of them depends on it. `central` has it.
+    """
 
     @property
     def n(self) -> int:
@@ -70,8 +74,7 @@ class Central:
 class Sample:
     """One batch of log-weights in memory, less their largest; see `sample`.
 
-    What is asked of K and of `top` here never depends on a level common to all log-weights, and
-    carried along it would cost the digits that it has before the point. `central` has it.
+    A level common to all, carried along, would cost the digits that it has before the point.
     """
 
     log_w: Array = field(repr=False)

@@ -202,15 +202,15 @@ def _fit(excess: Array) -> tuple[Array, Array]:
     m = _grid_size(size)
     spread = 1 - np.sqrt(m / (np.arange(1, m + 1) - 0.5))
     grid = spread / (PRIOR_SCALE * excess[:, [quartile(size)]]) + 1 / excess[:, -1:]
-    shapes = np.log1p(-grid[:, :, None] * excess[:, None, :]).mean(axis=-1)
+    shapes = np.log1p(-grid[:, :, None] * excess[:, None, :]).sum(axis=-1) / size
     log_likelihood = size * (np.log(-grid / shapes) - shapes - 1)
     posterior = np.exp(log_likelihood - log_likelihood.max(axis=-1, keepdims=True))
     posterior /= posterior.sum(axis=-1, keepdims=True)
     # What is below rounding is left out, as the reference implementations do.
     posterior[posterior < 10 * np.finfo(np.float64).eps] = 0.0
     posterior /= posterior.sum(axis=-1, keepdims=True)
-    rate = (grid * posterior).sum(axis=-1)
-    shape = np.log1p(-rate[:, None] * excess).mean(axis=-1)
+    rate = np.vecdot(grid, posterior)
+    shape = np.log1p(-rate[:, None] * excess).sum(axis=-1) / size
     weighted = (size * shape + PRIOR_WEIGHT * PRIOR_SHAPE) / (size + PRIOR_WEIGHT)
     return weighted, -shape / rate
 

@@ -223,9 +223,10 @@ def _gamma(gamma: Any, rows: Any, lowest: float, *, validate: bool) -> Any:
     """Return gamma to multiply rows with: a number, or one for each row with an axis added."""
     xp = namespace(rows)
     if isinstance(gamma, (int, float, np.number)):
-        if _finite("gamma", gamma) < lowest:
+        number = _finite("gamma", float(gamma))
+        if number < lowest:
             raise ValueError(f"gamma must be at least {lowest:g}, not {gamma}")
-        return float(gamma)
+        return number
     if xp is np:
         gammas = np.asarray(gamma if namespace(gamma) is np else gamma.detach().cpu(), np.float64)
     else:

@@ -18,6 +18,7 @@ from isr_theory import (
     psis_log_weights,
 )
 from isr_theory.pareto import khat_of_top, tail_size
+from isr_theory.testing import DOUBLE
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "psis.json").read_text(encoding="utf-8"))
 LAWS = {
@@ -65,7 +66,11 @@ def test_it_depends_on_neither_level_nor_order(name):
     assert pareto_khat(shuffled) == found
     # A level of 100 costs a log-weight seven bits; the narrow law's spread of 0.01 some ten more.
     assert pareto_khat(log_w + 100) == pytest.approx(found, abs=1e-9)
-    assert pareto_khat(np.append(log_w, -np.inf)[1:]) == pytest.approx(found, abs=0.2)
+    # Below the tail and the weight under it nothing is looked at.
+    lowest = np.argsort(log_w)[: 500 - tail_size(500) - 1]
+    lower = log_w.copy()
+    lower[lowest] = -np.inf
+    assert pareto_khat(lower) == found
 
 
 def test_a_batch_is_its_rows_and_a_tensor_is_an_array():
@@ -161,8 +166,11 @@ def test_the_rate_falls_without_a_jump(n):
     assert (np.diff(rates) <= 1e-9).all()
     assert (rates >= 0).all()
     assert (rates <= 1).all()
+    # Over the whole range it falls by 1, and so it does at 1/2, per unit of k; twice that is allowed.
+    # The quotient has lost a factor 1e6 of its digits here.
     for near in (0.5 - 1e-6, 0.5 + 1e-6):
-        assert convergence_rate(near, n) == pytest.approx(convergence_rate(0.5, n), abs=1e-4)
+        room = 2e-6 + 64 * DOUBLE / 1e-6
+        assert convergence_rate(near, n) == pytest.approx(convergence_rate(0.5, n), abs=room)
 
 
 def test_what_means_nothing_is_named():
