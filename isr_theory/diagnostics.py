@@ -58,7 +58,9 @@ def choose_gamma(
     weights that is the rule at rho = exp(-2 kl_max). `khat_max` allows a Pareto index of w^gamma up
     to it (Theorem 11.1), estimated anew at each gamma. `reward`, one number a weight, asks the
     target of w^gamma e^(reward/tau) too, for normal log w and reward: Theorem 9.1 with the
-    covariance that it leaves out. Raises ValueError as `weights.gamma_star`, for caps that are not
+    covariance that it leaves out. A cap that allows no gamma leaves the lowest, `feasible` false and
+    a note. The interval holds the population's gamma about as often as it says for normal and for
+    bounded log w, and far less often for weights with a Pareto tail. Raises ValueError as `weights.gamma_star`, for caps that are not
     positive, a `level` outside (0, 1), and a reward of another length or not finite.
     """
     batch = moments.sample(log_w)
@@ -241,7 +243,9 @@ def _tail_notes(facts: dict[str, Any]) -> list[str]:
     elif flat >= 0.5:
         notes.append(f"the Pareto index of w^gamma is {flat:.2f}: from 1/2 on its ESS has no limit")
     elif flat > 0.25 and facts["method"] != "lognormal":
-        notes.append(f"the Pareto index of w^gamma is {flat:.2f}: above 1/4 the interval is short")
+        notes.append(
+            f"the Pareto index of w^gamma is {flat:.2f}: above 1/4 the interval is far too short"
+        )
     if threshold is not None and math.isfinite(raw) and raw <= threshold and facts["ess"] < 0.01:
         notes.append("the Pareto index is good and the ESS is not: believe the ESS")
     return notes

@@ -166,8 +166,8 @@ def test_the_rate_falls_without_a_jump(n):
     assert (np.diff(rates) <= 1e-9).all()
     assert (rates >= 0).all()
     assert (rates <= 1).all()
-    # Over the whole range it falls by 1, and so it does at 1/2, per unit of k; twice that is allowed.
-    # The quotient has lost a factor 1e6 of its digits here.
+    # Over the whole range it falls by 1, and so it does at 1/2 per unit of k; twice that is
+    # allowed. The quotient has lost a factor 1e6 of its digits here.
     for near in (0.5 - 1e-6, 0.5 + 1e-6):
         room = 2e-6 + 64 * DOUBLE / 1e-6
         assert convergence_rate(near, n) == pytest.approx(convergence_rate(0.5, n), abs=room)
