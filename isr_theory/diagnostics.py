@@ -58,10 +58,11 @@ def choose_gamma(
     weights that is the rule at rho = exp(-2 kl_max). `khat_max` allows a Pareto index of w^gamma up
     to it (Theorem 11.1), estimated anew at each gamma. `reward`, one number a weight, asks the
     target of w^gamma e^(reward/tau) too, for normal log w and reward: Theorem 9.1 with the
-    covariance that it leaves out. A cap that allows no gamma leaves the lowest, `feasible` false and
-    a note. The interval holds the population's gamma about as often as it says for normal and for
-    bounded log w, and far less often for weights with a Pareto tail. Raises ValueError as `weights.gamma_star`, for caps that are not
-    positive, a `level` outside (0, 1), and a reward of another length or not finite.
+    covariance that it leaves out. A cap that allows no gamma leaves the lowest, `feasible` false
+    and a note. The interval holds the population's gamma about as often as it says for normal and
+    for bounded log w, and far less often for weights with a Pareto tail. Raises ValueError as
+    `weights.gamma_star`, for caps that are not positive, a `level` outside (0, 1), and a reward of
+    another length or not finite; TypeError for a reward that is not numbers.
     """
     batch = moments.sample(log_w)
     rewarded = None if reward is None else {"reward": reward_cap(batch, reward, tau, rho_min)}

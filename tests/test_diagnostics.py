@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import isr_theory
 from isr_theory import choose_gamma, ess_ratio, gamma_star, renyi_spectrum, weights
+from isr_theory.diagnose import verdict
 from isr_theory.testing import DOUBLE
 
 levels = st.floats(-1e3, 1e3) | st.just(-math.inf) | st.just(0.0)
@@ -131,6 +132,11 @@ def test_a_gamma_min_that_is_too_large_is_not_blamed_on_zeros():
     notes = choose_gamma(NORMAL, 0.3, gamma_min=0.9).notes
     assert any("gamma_min = 0.9 is too large" in note for note in notes)
     assert not any("too few weights" in note for note in notes)
+    words = verdict._use(choose_gamma(NORMAL, 0.3, gamma_min=0.9))
+    assert "gamma_min = 0.9 is too large" in words
+    assert "too many weights are 0" not in words
+    few = choose_gamma(np.append(NORMAL[:40], np.full(100, -np.inf)), 0.3)
+    assert "too many weights are 0" in verdict._use(few)
 
 
 def test_an_index_that_underflows_binds_and_one_that_no_tail_has_does_not():

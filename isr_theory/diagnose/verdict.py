@@ -48,6 +48,8 @@ def _sentence(note: str) -> str:
 
 
 def _use(choice: GammaChoice) -> str:
+    if not choice.feasible and choice.positive >= choice.rho_min * choice.n:
+        return f"No gamma meets all that was asked: {choice.notes[0]}."
     if not choice.feasible:
         return _infeasible(choice)
     return (
