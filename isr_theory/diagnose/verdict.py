@@ -60,15 +60,9 @@ def _use(choice: GammaChoice) -> str:
 
 
 def _infeasible(choice: GammaChoice) -> str:
-    if choice.positive < choice.rho_min * choice.n:
-        return (
-            f"No gamma reaches ESS/n = {choice.rho_min:g}: only {choice.positive:,} of"
-            f" {counted(choice.n, 'weight')} are above 0. Widen the behaviour policy or lower the"
-            " target."
-        )
     return (
-        f"No gamma that is allowed reaches ESS/n = {choice.rho_min:g}: at gamma ="
-        f" {choice.gamma:.3g} it is {choice.ess:.3g}. Lower the least gamma (--gamma-min) or the"
+        f"No gamma reaches ESS/n = {choice.rho_min:g}: only {choice.positive:,} of"
+        f" {counted(choice.n, 'weight')} are above 0. Widen the behaviour policy or lower the"
         " target."
     )
 
