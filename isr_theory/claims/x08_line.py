@@ -1,32 +1,28 @@
-"""The line's own later claims, I: an exponent for every sample, a kernel, an exponent above 1.
+"""The line's own later claims, I: an exponent for every sample, and a kernel.
 
 The authors of the paper went on. Version 3.1 gives every sample its own exponent, versions 4 to 6
-put a kernel around w = 1, version 7 uses exponents between 1 and 2 where the advantage is negative.
-What each says of its weight is read as sharply as its formula allows.
+put a kernel around w = 1. What each says of its weight is read as sharply as its formula allows.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import flint
 import sympy
 
-from isr_theory import formulas, spaces
+from isr_theory import spaces
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Tensor
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import PI_IN_MU
-from isr_theory.claims.enumerated import witness_of
-from isr_theory.claims.instances import moment, named
+from isr_theory.claim import Answer, Kind, Outcome, Scope, Strength, Text, Verdict, Witness
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.models import THREE_ARMS, TWO_ARMS, Finite
 
-LEVEL, BASE, SHARP, SIZE, TAU = sympy.symbols("l g T A tau", positive=True)
+LEVEL, BASE, SHARP, SIZE, WIDTH = sympy.symbols("l g T A c", positive=True)
 GAMMA, W = sympy.symbols("gamma w", positive=True)
-LATER = "FloyedShen/VESPO, recipe/is_shape/theory, after the paper"
+LINE = "FloyedShen/VESPO, recipe/is_shape/theory"
 
 
 def sigmoid(x: Number, m: Arithmetic) -> Number:
@@ -49,15 +45,17 @@ V31 = Draft(
         "v3.1: an exponent of its own tames every large weight", "v3.1：逐样本指数抑制大权重"
     ),
     finding=Text(
-        "False where the advantage is negative: at w = e^8, A = -1 and g = 1/2 the weight is above"
-        " e^3.9 and grows like the square root of w.",
-        "优势为负时不成立：w = e^8、A = −1、g = 1/2 时权重超过 e^3.9，且按 √w 增长。",
+        "False where the advantage is negative, where version 3.1 itself keeps the exponent g: at"
+        " w = e^8, A = -1 and g = 1/2 the weight is above e^3.9 and grows like the root of w.",
+        "优势为负时不成立（v3.1 自己的极限表在此保留 g）：w = e^8、A = −1、g = 1/2 时权重超过"
+        " e^3.9，且按 √w 增长。",
     ),
     statement=r"w^{\gamma(w)} \le e \ (w \ge 1),\quad \gamma(w) = g + (\sigma(-T\log w) - g)\,"
     r"\sigma(A\log w/\tau)",
     subject=own_exponent,
     expect=Verdict.REFUTED,
-    source=LATER,
+    source=f"{LINE}: is_reshape_v3_renyi.md 7.2 for the exponent; that it bounds the weight is a"
+    " reading of ours of its 'compresses where w > 1' (7.3), which its table 7.4 does not share",
     sharpens=("D4.1",),
     uses=("D4.1",),
     reading="g = 1/2, T = tau = 1 and either sign of the advantage A; 'tames' is read as a bound"
@@ -95,13 +93,15 @@ V31_FIX = Draft(
     title=Text("v3.1: what becomes of large weights", "v3.1：大权重的去向"),
     finding=Text(
         "Where A > 0 the weight tends to 1, as in SFT; where A < 0 its exponent tends to g, so that"
-        " a large weight is flattened by g alone.",
-        "A > 0 时权重趋于 1，与 SFT 相同；A < 0 时指数趋于 g，大权重仅被 g 展平。",
+        " a large weight is flattened by g alone: the corners of version 3.1's table, at any T.",
+        "A > 0 时权重趋于 1，与 SFT 相同；A < 0 时指数趋于 g，大权重仅被 g 展平：即 v3.1 表中的"
+        "极限，但对任意 T 成立。",
     ),
     statement=r"w^{\gamma(w)} \to 1\ (A > 0),\quad \gamma(w) \to g\ (A < 0),\quad w \to \infty",
     subject=own_exponent,
     expect=Verdict.VERIFIED,
-    source="new here",
+    source=f"the exponents 0 and g are those of {LINE}: is_reshape_v3_renyi.md 7.4, as tau -> 0"
+    " and T -> infinity; at fixed tau and T, and for the weight itself, new here",
     sharpens=("D4.1",),
     amends=("LINE.v31",),
     uses=("D4.1",),
@@ -157,9 +157,9 @@ def _(level: Any, base: Any, sharp: Any, advantage: Any, m: Any) -> Any:
     return base + sigmoid(-sharp * level, m) * sigmoid(advantage * level, m)
 
 
-def kernel_weight(w: Number, gamma: Number, m: Arithmetic) -> Number:
-    """f(w) = (1 - g) + g w K(w - 1), K(x) = sech(x)^2, versions 4 to 6."""
-    return (1 - gamma) + gamma * w * sech2(w - 1, m)
+def kernel_weight(w: Number, gamma: Number, width: Number, m: Arithmetic) -> Number:
+    """f(w) = (1 - g) + g w K(w - 1), K(x) = sech(x/c)^2, versions 4 (c = 2/tau) and 6 (c = tau)."""
+    return (1 - gamma) + gamma * w * sech2((w - 1) / width, m)
 
 
 def sech2(x: Number, m: Arithmetic) -> Number:
@@ -171,240 +171,221 @@ def sech2(x: Number, m: Arithmetic) -> Number:
 V4 = Draft(
     "LINE.v4",
     section="beyond",
-    kind=Kind.IDENTITY,
-    title=Text("v4 to v6: gamma = 1 is RL", "v4 至 v6：γ=1 即 RL"),
+    kind=Kind.INEQUALITY,
+    title=Text("v4 to v6: the weight peaks on policy", "v4 至 v6：权重在 w=1（on-policy）处最大"),
     finding=Text(
-        "False: at w = 2 the weight of gamma = 1 is 2 sech(1)^2 = 0.84, not 2.",
-        "不成立：w = 2 时 γ=1 的权重为 2 sech(1)² = 0.84，而非 2。",
+        "False: the kernel is largest at w = 1, but it is multiplied by w; with version 4's kernel"
+        " at tau = 1 the weight of gamma = 1 is 2 sech(1/2)^2 = 1.57 at w = 2, and 1 at w = 1.",
+        "不成立：核在 w = 1 处最大，但还要乘以 w；v4 的核取 τ = 1、γ = 1 时，"
+        "w = 2 处权重为 2 sech(1/2)² = 1.57，而 w = 1 处为 1。",
     ),
-    statement=r"f_1(w) = w,\quad f_\gamma(w) = (1-\gamma) + \gamma\,w\,K(w-1),"
-    r"\ K = \mathrm{sech}^2",
+    statement=r"f_\gamma(w) \le f_\gamma(1),\quad f_\gamma(w) = (1-\gamma) + \gamma\,w\,K(w-1),"
+    r"\ K(x) = \mathrm{sech}^2(\tau x/2)",
     subject=kernel_weight,
     expect=Verdict.REFUTED,
-    source=LATER,
+    source=f"{LINE}: is_reshape_v4_reward_modulated.md 2.2, is_reshape_v6_fdivergence.md 3.1",
     sharpens=("D4.1", "ABS.1"),
     uses=("ABS.1",),
-    reading="the end of RL is f(w) = w, as in the paper's table 2.3",
+    reading="version 4 says it of sech^2, version 6 of a Gaussian kernel, where it is false too: "
+    "w e^(-(w-1)^2/2) is largest at w (w - 1) = 1; that gamma = 1 is RL with a kernel, and not RL, "
+    "both say themselves",
 )
-AT_TWO = Witness.at(w=2, gamma=1)
+AT_TWO = Witness.at(w=2, gamma=1, tau=1)
 
 
 @V4.symbolic(Scope("the witness"))
 def _(weight: Any) -> Answer:
-    """Exactly at w = 2."""
-    return symbolic.compare(
-        weight(sympy.Integer(2), sympy.Integer(1), Exact), "==", 2, witness=AT_TWO
-    )
+    """Exactly at w = 2 and at w = 1."""
+    one, two = sympy.Integer(1), sympy.Integer(2)
+    far, here = (weight(w, one, two, Exact) for w in (two, one))
+    return symbolic.compare(far, "<=", here, witness=AT_TWO)
 
 
 @V4.certified(Scope("the witness"))
 def _(weight: Any) -> Answer:
-    """In balls at w = 2."""
-    return certified.compare(
-        weight(flint.arb(2), flint.arb(1), Ball), "==", flint.arb(2), witness=AT_TWO
-    )
+    """In balls at w = 2 and at w = 1."""
+    one, two = flint.arb(1), flint.arb(2)
+    far, here = (weight(w, one, two, Ball) for w in (two, one))
+    return certified.compare(far, "<=", here, witness=AT_TWO)
 
 
-@V4.right("no kernel")
-def _(w: Any, gamma: Any, m: Any) -> Any:
-    return (1 - gamma) + gamma * w
+@V4.margin(spaces.plain(w=("1/10", "5"), gamma=("1/10", "1"), width=("1/2", "4")))
+def _(weight: Any, case: Any, m: Any) -> Any:
+    gamma, width = m.number(case["gamma"]), m.number(case["width"])
+    return weight(m.number(1), gamma, width, m) - weight(m.number(case["w"]), gamma, width, m)
 
+
+@V4.right("the kernel alone, without w")
+def _(w: Any, gamma: Any, width: Any, m: Any) -> Any:
+    return (1 - gamma) + gamma * sech2((w - 1) / width, m)
+
+
+class Hump(NamedTuple):
+    """A weight of w, gamma and the kernel's width, and what is 0 where it is largest."""
+
+    weight: Any
+    stationary: Any
+
+
+def past_one(w: Number, width: Number, m: Arithmetic) -> Number:
+    """2 w tanh((w - 1)/c) - c, which has the sign of -f'(w)."""
+    up, down = m.exp((w - 1) / width), m.exp((1 - w) / width)
+    return 2 * w * (up - down) / (up + down) - width
+
+
+HUMP = Hump(kernel_weight, past_one)
 
 V4_FIX = Draft(
     "LINE.v4.fix",
     section="beyond",
-    kind=Kind.LIMIT,
-    title=Text("v4 to v6: w^gamma to first order at w = 1", "v4 至 v6：在 w=1 处与 w^γ 一阶相同"),
+    kind=Kind.OPTIMUM,
+    title=Text("v4 to v6: the weight peaks past w = 1", "v4 至 v6：权重的峰在 w=1 之后"),
     finding=Text(
-        "With any kernel K(0) = 1, K'(0) = 0 the weight agrees with w^gamma at w = 1 in value and "
-        "slope, and not in curvature; far from 1 it is 1 - gamma.",
-        "对任意满足 K(0)=1、K'(0)=0 的核，权重在 w=1 处与 w^γ 取值和一阶导数相同，"
-        "二阶不同；远离 1 时为 1−γ。",
+        "At w = 1 the weight has the slope gamma of w^gamma, so it peaks later: at tau = 1 at 2.06"
+        " with version 4's kernel and at 1.38 with version 6's; far from 1 it is 1 - gamma.",
+        "w = 1 处权重的斜率为 γ（与 w^γ 相同），故峰在其后：τ = 1 时 v4 的核在 2.06、v6 的在 1.38；"
+        "远离 1 时权重为 1−γ。",
     ),
     statement=r"f_\gamma(1) = 1,\quad f_\gamma'(1) = \gamma,\quad"
-    r" f_\gamma(w) \to 1-\gamma\ (w \to \infty)",
-    subject=kernel_weight,
+    r" f_\gamma''(1) = -2\gamma/c^2,\quad \arg\max_w f_\gamma = w_c,\ "
+    r"2 w_c\tanh\tfrac{w_c-1}{c} = c,\ w_c > 1,\quad f_\gamma(w) \to 1-\gamma\ (w \to \infty)",
+    subject=HUMP,
     expect=Verdict.VERIFIED,
     source="new here",
     sharpens=("D4.1",),
     amends=("LINE.v4",),
     uses=("D4.1",),
-    reading="the subject is the kernel sech^2; the curvature differs where gamma is not 0",
+    reading="gamma > 0 and K(x) = sech(x/c)^2, c = 2/tau in version 4 and c = tau in version 6; the"
+    " curvature is that of w^gamma where c^2 (1 - gamma) = 2; the limit needs x K(x) -> 0",
 )
 
 
-@V4_FIX.symbolic(Scope("every gamma", whole=True))
-def _(weight: Any) -> Answer:
-    """Value, slope and curvature at 1 beside those of w^gamma, and the limit."""
-    f = weight(W, GAMMA, Exact)
+@V4_FIX.symbolic(Scope("every gamma and width", whole=True))
+def _(hump: Hump) -> Answer:
+    """Value, slope, bend, limit; the slope's factor: positive up to w = 1, then falling past 0."""
+    f = hump.weight(W, GAMMA, WIDTH, Exact)
     at_one = [sympy.simplify(sympy.diff(f, W, k).subs(W, 1)) for k in range(3)]
-    # f'' = -2 gamma there, and (w^gamma)'' = gamma (gamma - 1), which is larger by gamma^2 + gamma.
+    gap = hump.stationary(W, WIDTH, Exact)
+    turn = 2 * W * sympy.tanh((W - 1) / WIDTH) - WIDTH
+    slope = -GAMMA * sympy.sech((W - 1) / WIDTH) ** 2 / WIDTH * turn
+    # w = 1 + b, and w = 1/(1 + b) with 1 - w = b/(1 + b).
+    past, before = 1 + SIZE, 1 / (1 + SIZE)
+    rise = 2 * sympy.tanh(SIZE / WIDTH) + 2 * past * sympy.sech(SIZE / WIDTH) ** 2 / WIDTH
+    early = 2 * before * sympy.tanh(SIZE * before / WIDTH) + WIDTH
+    late = (4 * sympy.tanh(2) - 1) * WIDTH + 2 * sympy.tanh(2)
     return all_of(
         [
             symbolic.equal(at_one[0], 1),
             symbolic.equal(at_one[1], GAMMA),
-            symbolic.positive(sympy.expand(GAMMA * (GAMMA - 1) - at_one[2])),
-            symbolic.limit(f, W, sympy.oo, 1 - GAMMA, direction="-"),
+            symbolic.equal(at_one[2], -2 * GAMMA / WIDTH**2),
+            symbolic.equal(gap, turn, reduce=_by_exp),
+            symbolic.equal(sympy.diff(f, W), slope, reduce=_by_exp),
+            symbolic.equal(sympy.diff(turn, W).subs(W, past), rise, reduce=_by_exp),
+            symbolic.equal(-turn.subs(W, before), early, reduce=_by_exp),
+            symbolic.equal(turn.subs(W, 1 + 2 * WIDTH), late),
+            symbolic.positive(rise),
+            symbolic.positive(early),
+            symbolic.positive(4 * sympy.tanh(2) - 1),
+            # sech(x)^2 <= 4 e^(-2x), and with x = (w - 1)/c what is left of w K tends to 0.
+            symbolic.limit((1 + WIDTH * LEVEL) * sympy.exp(-2 * LEVEL), LEVEL, sympy.oo, 0),
+            symbolic.equal(f - (1 - GAMMA), GAMMA * W * sech2((W - 1) / WIDTH, Exact)),
         ]
     )
 
 
-@V4_FIX.certified(Scope("gamma = 1/3 and 1"))
-def _(weight: Any) -> Answer:
-    """Value and slope at 1 as a power series in balls."""
-
-    def at(gamma: Fraction) -> Answer:
-        g, witness = Ball.number(gamma), Witness.at(w=1, gamma=gamma)
-        found = certified.derivatives(lambda w: weight(w, g, Jet), flint.arb(1), 1)
-        return certified.agree(found, [flint.arb(1), g], witnesses=[witness] * 2)
-
-    return all_of(at(gamma) for gamma in (Fraction(1, 3), Fraction(1)))
+def _by_exp(difference: Any) -> Any:
+    """Reduce hyperbolic functions to exponentials."""
+    return sympy.simplify(difference.rewrite(sympy.exp))
 
 
-@V4_FIX.neural(Scope("gamma = 1/3"))
-def _(weight: Any) -> Answer:
-    """The slope at 1 by autograd, beside that of w^gamma."""
-    one, gamma = neural.tensor([1.0]), neural.tensor(Fraction(1, 3))
-    slope = neural.gradient(lambda w: weight(w, gamma, Tensor).sum(), one)
-    expected = neural.gradient(lambda w: (w**gamma).sum(), one)
-    return neural.close(slope, expected, witness=Witness.at(w=1, gamma=Fraction(1, 3)))
+WIDTHS = {
+    Fraction(2): ("1/2", "1", "2", "17/8", "5/2", "3"),
+    Fraction(1): ("1", "11/8", "7/5", "2"),
+}
+"""The kernel's width, and weights: the peak lies between the middle two."""
 
 
-@V4_FIX.wrong("the kernel about 0")
-def _(w: Any, gamma: Any, m: Any) -> Any:
-    return (1 - gamma) + gamma * w * sech2(w, m)
+@V4_FIX.certified(Scope("gamma = 1/3, widths 1 and 2, w from 1/2 to 3"))
+def _(hump: Hump) -> Answer:
+    """A power series at 1; box by box the weight rises to just before the peak and then falls."""
+    gamma, answers = Fraction(1, 3), []
+    g = Ball.number(gamma)
+    for width, places in WIDTHS.items():
+        c = Ball.number(width)
+
+        def slopes(w: Any, c: Any = c) -> list[Any]:
+            return certified.derivatives(lambda x: hump.weight(x, g, c, Jet), w, 2)
+
+        def slope(w: Any, of: Any = slopes) -> Any:
+            return of(w)[1]
+
+        def at(w: Any, width: Fraction = width) -> Witness:
+            return Witness.at(w=w, gamma=gamma, c=width)
+
+        stated = [flint.arb(1), g, -2 * g / c**2]
+        answers.append(certified.agree(slopes(flint.arb(1)), stated, witnesses=[at(1)] * 3))
+        middle = len(places) // 2
+        for k, box in enumerate(pairwise(map(Fraction, places)), start=1):
+            if k != middle:
+                answers.append(certified.sign_on(slope, box, positive=k < middle, witness=at))
+        for place, sign in zip(places[middle - 1 : middle + 1], "<>", strict=True):
+            here = hump.stationary(Ball.number(place), c, Ball)
+            answers.append(certified.compare(here, sign, flint.arb(0), witness=at(place)))
+    return all_of(answers)
 
 
-@V4_FIX.wrong("the kernel on the whole weight")
-def _(w: Any, gamma: Any, m: Any) -> Any:
-    return ((1 - gamma) + gamma * w * w) * sech2(w - 1, m)
+@V4_FIX.neural(Scope("gamma = 1/3, widths 1 and 2"))
+def _(hump: Hump) -> Answer:
+    """The slope at 1 by autograd, beside that of w^gamma, and at the peak, where it is 0."""
+    gamma, answers = neural.tensor(Fraction(1, 3)), []
+    for width in WIDTHS:
+        c = neural.tensor(width)
 
+        def weight(w: Any, c: Any = c) -> Any:
+            return hump.weight(w, gamma, c, Tensor).sum()
 
-@V4_FIX.wrong("gamma exchanged")
-def _(w: Any, gamma: Any, m: Any) -> Any:
-    return kernel_weight(w, 1 - gamma, m)
-
-
-def power_size(once: Number, more: Number) -> tuple[Number, str, Number]:
-    """The relation of version 7: E[w^(2g)] at most E[w^2], for g in (1, 2)."""
-    return more, "<=", once
-
-
-V7 = Draft(
-    "LINE.v7",
-    section="beyond",
-    kind=Kind.INEQUALITY,
-    title=Text(
-        "v7: an exponent in (1, 2) costs no more variance than w", "v7：(1,2) 内的指数不增大方差"
-    ),
-    finding=Text(
-        "False for every pair of policies that differ: on two arms, mu = (1/2, 1/2) and pi = (9/10,"
-        " 1/10), E[w^3] is 2.92 against E[w^2] = 1.64.",
-        "对任意不同的两策略都不成立：两臂例中 E[w³] = 2.92，而 E[w²] = 1.64。",
-    ),
-    statement=r"\mathbb{E}_\mu[w^{2\gamma}] \le \mathbb{E}_\mu[w^2]\quad (1 < \gamma < 2)",
-    subject=power_size,
-    expect=Verdict.REFUTED,
-    source=LATER,
-    sharpens=("T6.3.b", "C7.5.a"),
-    uses=("D6.1",),
-    reading="version 7 gives negative advantages the gradient weight w^g, g in (1, 2), 'for stable"
-    " learning'; stability is read as the second moment of the weight, the paper's V, against that"
-    " of plain importance sampling",
-)
-STEEP = witness_of(TWO_ARMS, gamma=Fraction(3, 2))
-
-
-@V7.symbolic(Scope("the witness"))
-def _(relation: Any) -> Answer:
-    """Fractions on two arms."""
-    mu, pi, _ = TWO_ARMS.numbers(Exact)
-    once, more = (sum(a * (b / a) ** t for a, b in zip(mu, pi, strict=True)) for t in (2, 3))
-    left, sign, right = relation(once, more)
-    return symbolic.compare(left, sign, right, witness=STEEP)
-
-
-@V7.certified(Scope("the witness"))
-def _(relation: Any) -> Answer:
-    """Balls on two arms."""
-    left, sign, right = relation(*(moment(TWO_ARMS, flint.arb(t)) for t in (2, 3)))
-    return certified.compare(left, sign, right, witness=STEEP)
-
-
-@V7.margin(*(spaces.finite(arms, gamma=("11/10", "19/10")) for arms in (2, 3)))
-def _(relation: Any, case: Any, m: Any) -> Any:
-    mu, pi, _ = case.model.numbers(m)
-    exponents = (m.number(2), 2 * m.number(case["gamma"]))
-    low, _, high = relation(*(formulas.moment(mu, pi, t, m) for t in exponents))
-    return high - low
-
-
-V7.right_value("the other order", lambda once, more: (once, "<=", more))
-
-
-def moments_rise(smaller: Number, larger: Number) -> tuple[Number, str, Number]:
-    """The relation between the moments of order s and t, 1 <= s <= t."""
-    return smaller, "<=", larger
-
-
-V7_FIX = Draft(
-    "LINE.v7.fix",
-    section="beyond",
-    kind=Kind.INEQUALITY,
-    title=Text("Past gamma = 1 the second moment only grows", "γ > 1 时二阶矩只增不减"),
-    finding=Text(
-        "E_mu[w^t] never falls in t past 1 if pi is dominated by mu: so exponents above 1 cost more"
-        " than importance sampling, for every law.",
-        "当 π ≪ μ 时，E_μ[w^t] 在 t ≥ 1 上不减：故大于 1 的指数总比重要性采样代价更高。",
-    ),
-    statement=r"1 \le s \le t \Rightarrow \mathbb{E}_\mu[w^s] \le \mathbb{E}_\mu[w^t]",
-    subject=moments_rise,
-    expect=Verdict.VERIFIED,
-    assumes=(PI_IN_MU,),
-    source="new here",
-    sharpens=("C7.5.a",),
-    amends=("LINE.v7",),
-    uses=("D6.1",),
-    reading="both sides may be infinite",
-)
-
-
-@V7_FIX.symbolic(Scope("every law, outcome by outcome: E[w - 1] = 0 where pi << mu", whole=True))
-def _(relation: Any) -> Answer:
-    """w^t - w^s - (t - s)(w - 1) is 0 at w = 1, falls before it and rises after it."""
-    gap, past = sympy.symbols("c b", positive=True)
-    s, t = 1 + past, 1 + past + gap
-    low, sign, high = relation(W**s, W**t)
-    excess = (high - low if sign == "<=" else low - high) - gap * (W - 1)
-    # Times w^(-b) the slope is t w^c - s - c w^(-b): 0 at w = 1, and rising in w.
-    scaled = sympy.expand(sympy.powsimp(sympy.expand(sympy.diff(excess, W) * W**-past)))
-    return all_of(
-        [
-            symbolic.equal(excess.subs(W, 1), 0),
-            symbolic.equal(scaled, t * W**gap - s - gap * W**-past),
-            symbolic.equal((t * W**gap - s - gap * W**-past).subs(W, 1), 0),
-            symbolic.positive(sympy.diff(t * W**gap - s - gap * W**-past, W)),
+        peak = peak_of(hump.stationary, width)
+        if peak is None:
+            return Answer(Outcome.UNDECIDED, Strength.AGREEMENT, detail="no change of sign")
+        one = neural.tensor([1.0])
+        slopes = [neural.gradient(weight, w) for w in (one, neural.tensor([float(peak.mid())]))]
+        expected = neural.gradient(lambda w: (w**gamma).sum(), one)
+        at = Witness.at(gamma=Fraction(1, 3), c=width)
+        answers += [
+            neural.close(slopes[0], expected, witness=at),
+            neural.close(slopes[1], [0], witness=at),
         ]
-    )
+    return all_of(answers)
 
 
-@V7_FIX.certified(Scope("three arms, exponents 2 and 3"))
-def _(relation: Any) -> Answer:
-    """Both moments in balls."""
-    left, sign, right = relation(*(moment(THREE_ARMS, flint.arb(t)) for t in (2, 3)))
-    at = witness_of(THREE_ARMS, gamma=Fraction(3, 2))
-    return certified.compare(left, sign, right, witness=at)
+def peak_of(stationary: Any, width: Fraction) -> Any:
+    """Enclose where a kernel's weight is largest, None without a change of sign."""
+    c = Ball.number(width)
+    return certified.root(lambda w: stationary(w, c, Ball), Fraction(1), Fraction(3))
 
 
-@V7_FIX.without(PI_IN_MU)
-def _(relation: Any, law: Finite) -> Answer:
-    left, sign, right = relation(*(moment(law, flint.arb(t)) for t in (1, 2)))
-    return certified.compare(left, sign, right, witness=named(law, s=1, t=2))
+V4_FIX.wrong_value(
+    "the kernel about 0",
+    HUMP._replace(weight=lambda w, g, c, m: (1 - g) + g * w * sech2(w / c, m)),
+)
+V4_FIX.wrong_value(
+    "the kernel on the whole weight",
+    HUMP._replace(weight=lambda w, g, c, m: ((1 - g) + g * w) * sech2((w - 1) / c, m)),
+)
+V4_FIX.wrong_value(
+    "gamma exchanged", HUMP._replace(weight=lambda w, g, c, m: kernel_weight(w, 1 - g, c, m))
+)
+V4_FIX.wrong_value(
+    "the peak of w sech", HUMP._replace(stationary=lambda w, c, m: past_one(w, 2 * c, m))
+)
 
 
-V7_FIX.wrong_value("the other order", lambda smaller, larger: (larger, "<=", smaller))
-V7_FIX.wrong_value("twice the smaller", lambda smaller, larger: (2 * smaller, "<=", larger))
-V7_FIX.wrong_value("at least", lambda smaller, larger: (smaller, ">=", larger))
+@V4_FIX.number("the peak and its height, version 4 at tau = 1 and version 6's sech^2 at tau = 1")
+def _() -> str:
+    peaks = [(width, peak_of(past_one, width)) for width in WIDTHS]
+    one = flint.arb(1)
+    heights = [(w, kernel_weight(w, one, Ball.number(c), Ball)) for c, w in peaks]
+    return ", ".join(certified.digits(x) for pair in heights for x in pair)
 
 
-CLAIMS = frozen(V31, V31_FIX, V4, V4_FIX, V7, V7_FIX)
+CLAIMS = frozen(V31, V31_FIX, V4, V4_FIX)
