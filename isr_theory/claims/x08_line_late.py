@@ -1,131 +1,287 @@
-"""The line's own later claims, II: two bounded weights, the optimum, and a test of log-normality.
+"""The line's own later claims, III: a soft minimum of log w, and the relative density ratio.
 
-Version 9 replaces log w by a soft minimum, version 10 is a relative density ratio. The notes of
-the line also correct the paper; where such a correction has an error of its own, it is judged too.
+Version 9 bends log w towards a cap before it differentiates e^(log w), one way for each sign of the
+advantage. Version 10 weighs by pi over a mixture of pi and mu, and writes that weight in two forms.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
+from typing import Any, NamedTuple
 
 import flint
 import sympy
 
-from isr_theory import formulas
 from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Tensor
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
-from isr_theory.claims.assumptions import POSITIVE_REWARD
 from isr_theory.claims.enumerated import witness_of
+from isr_theory.claims.x08_line import LINE
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import certified, neural, symbolic
 from isr_theory.engines.answers import all_of
-from isr_theory.formulas import Law
-from isr_theory.models import FOUR_ARMS, THREE_ARMS, Finite
+from isr_theory.models import FOUR_ARMS
 
-LEVEL, CAP = sympy.symbols("l C", real=True)
-TAU, LAM, W, MU, R, C = sympy.symbols("tau lambda w mu r c", positive=True)
-GAMMA = sympy.symbols("gamma", positive=True)
-LATER = "FloyedShen/VESPO, recipe/is_shape/theory, after the paper"
-
-
-def soft_weight(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
-    """Sigmoid((C - log w)/tau), the slope of the soft minimum in log w."""
-    return 1 / (1 + m.exp((level - cap) / tau))
+LEVEL, CAP, X = sympy.symbols("l C x", real=True)
+TAU, LAM, W, U, B = sympy.symbols("tau lambda w u b", positive=True)
+V9_FILE = f"{LINE}: is_reshape_v9_information_bottleneck.md"
+V10_FILE = f"{LINE}: is_reshape_v10_harmonic.md"
 
 
 def soft_minimum(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
-    """C - tau softplus((C - log w)/tau), the objective of version 9."""
+    """C - tau softplus((C - log w)/tau): what version 9 puts for log w where A > 0."""
     return cap - tau * m.log(1 + m.exp((cap - level) / tau))
 
+
+def soft_maximum(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
+    """-C + tau softplus((C + log w)/tau): what version 9 puts for log w where A < 0."""
+    return -soft_minimum(-level, cap, tau, m)
+
+
+def printed_slope(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
+    """sigma((log w - C)/tau), as printed."""
+    return 1 / (1 + m.exp((cap - level) / tau))
+
+
+V9_SLOPE = Draft(
+    "LINE.slope",
+    section="beyond",
+    kind=Kind.IDENTITY,
+    title=Text("v9: the slope of the soft minimum", "v9：软最小值的斜率"),
+    finding=Text(
+        "A sign slip: the slope is sigma((C - log w)/tau), near 1 far below C, as version 9 says"
+        " beside it; the printed one is near 0 there. At log w = 0, C = tau = 1: 0.731, not 0.269.",
+        "符号笔误：斜率应为 σ((C−log w)/τ)，在远低于 C 处近 1（原文旁注亦如此），"
+        "而所印公式在该处近 0。log w = 0、C = τ = 1 时为 0.731，而非 0.269。",
+    ),
+    statement=r"\frac{d}{d\log w}\bigl[C - \tau\log(1 + e^{(C-\log w)/\tau})\bigr]"
+    r" = \sigma\bigl((\log w - C)/\tau\bigr)",
+    subject=printed_slope,
+    expect=Verdict.REFUTED,
+    source=f"{V9_FILE} 9.2, 9.3 and B.2",
+    sharpens=("D1.1",),
+    uses=("D1.1",),
+    reading="for A > 0; the slope printed for A < 0 is right",
+)
+AT_ZERO = Witness.at(log_w=0, C=1, tau=1)
+
+
+@V9_SLOPE.symbolic(Scope("the witness"))
+def _(slope: Any) -> Answer:
+    """Differentiate the soft minimum."""
+    one = sympy.Integer(1)
+    true = sympy.diff(soft_minimum(LEVEL, one, one, Exact), LEVEL).subs(LEVEL, 0)
+    return symbolic.compare(slope(sympy.S.Zero, one, one, Exact), "==", true, witness=AT_ZERO)
+
+
+@V9_SLOPE.certified(Scope("the witness"))
+def _(slope: Any) -> Answer:
+    """The soft minimum as a power series in balls."""
+    zero, one = flint.arb(0), flint.arb(1)
+    true = certified.derivatives(lambda x: soft_minimum(x, one, one, Jet), zero, 1)[1]
+    return certified.agree([slope(zero, one, one, Ball)], [true], witnesses=[AT_ZERO])
+
+
+@V9_SLOPE.right("C - log w")
+def _(level: Any, cap: Any, tau: Any, m: Any) -> Any:
+    return 1 / (1 + m.exp((level - cap) / tau))
+
+
+def gained(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
+    """Return w (1 + (w/e^C)^(1/tau))^(-1-tau), version 9's gradient weight where A > 0."""
+    return m.exp(level) * m.power(1 + m.exp((level - cap) / tau), -(1 + tau))
+
+
+def lost(level: Number, cap: Number, tau: Number, m: Arithmetic) -> Number:
+    """Return w (1 + (w e^C)^(-1/tau))^(tau-1), version 9's gradient weight where A < 0."""
+    return m.exp(level) * m.power(1 + m.exp(-(level + cap) / tau), tau - 1)
+
+
+V9_BOUND = Draft(
+    "LINE.bound",
+    section="beyond",
+    kind=Kind.INEQUALITY,
+    title=Text("v9: softplus bounds the weight", "v9：Softplus 截断保证权重有界"),
+    finding=Text(
+        "False where the advantage is negative, which bends log w from below only: at C = 1/2 and"
+        " tau = 1, the defaults, the gradient weight is w itself.",
+        "优势为负时不成立：此时只从下方截断 log w；默认 C = 1/2、τ = 1 时梯度权重恰为 w 本身。",
+    ),
+    statement=r"e^{\tilde\rho}\,\frac{d\tilde\rho}{d\log w} \le e^C,\quad"
+    r" \tilde\rho = -C + \tau\log(1 + e^{(C+\log w)/\tau})\quad (A < 0)",
+    subject=soft_maximum,
+    expect=Verdict.REFUTED,
+    source=f"{V9_FILE} 8.4 and 12",
+    sharpens=("D1.1",),
+    uses=("D1.1",),
+    reading="that weights are bounded is read as a bound by e^C, the bandwidth, which they keep"
+    " where A > 0; where A < 0 no bound holds",
+)
+AT_EIGHT = Witness.at(log_w=8, C=Fraction(1, 2), tau=1)
+
+
+@V9_BOUND.symbolic(Scope("the witness"))
+def _(bent: Any) -> Answer:
+    """Differentiate e^(bent log w) at log w = 8."""
+    half = sympy.Rational(1, 2)
+    weight = sympy.diff(sympy.exp(bent(LEVEL, half, sympy.Integer(1), Exact)), LEVEL)
+    return symbolic.compare(weight.subs(LEVEL, 8), "<=", sympy.exp(half), witness=AT_EIGHT)
+
+
+@V9_BOUND.certified(Scope("the witness"))
+def _(bent: Any) -> Answer:
+    """The same as a power series in balls."""
+    weight = slope_of_exp(bent, Fraction(8), Fraction(1, 2), Fraction(1))
+    return certified.compare(weight, "<=", Ball.exp(Ball.number("1/2")), witness=AT_EIGHT)
+
+
+V9_BOUND.right_value("the soft minimum for either sign", soft_minimum)
+
+
+def slope_of_exp(bent: Any, level: Fraction, cap: Fraction, tau: Fraction) -> Any:
+    """Enclose d e^(bent log w) / d log w, the gradient weight of version 9's objective."""
+    c, t = Ball.number(cap), Ball.number(tau)
+    return certified.derivatives(lambda x: Jet.exp(bent(x, c, t, Jet)), Ball.number(level), 1)[1]
+
+
+class Soft(NamedTuple):
+    """Gradient weights where A > 0 and where A < 0, and the log w at which the first is largest."""
+
+    gained: Any
+    lost: Any
+    peak: Any
+
+
+def soft_peak(cap: Number, tau: Number, m: Arithmetic) -> Number:
+    """C + tau log tau."""
+    return cap + tau * m.log(tau)
+
+
+SOFT = Soft(gained, lost, soft_peak)
 
 V9 = Draft(
     "LINE.v9",
     section="beyond",
     kind=Kind.IDENTITY,
-    title=Text("v9: the gradient weight of the soft minimum", "v9：软最小值目标的梯度权重"),
+    title=Text("v9: the gradient weights of the soft minimum", "v9：软最小值目标的梯度权重"),
     finding=Text(
-        "It is a sigmoid of log w: below 1 and falling in w everywhere, 1/2 at w = e^C, and for"
-        " tau = 1 it is e^C/(w + e^C); so it never corrects towards pi, not even for w < 1.",
-        "为 log w 的 sigmoid：处处小于 1 且随 w 递减，w = e^C 处为 1/2；τ=1 时为 e^C/(w+e^C)；"
-        "因此即使 w < 1 也从不朝 π 方向校正。",
+        "Where A > 0 a hump, at tau = 1 LUFFY's: like w for small w, e^C/4 at its peak w = e^C, and"
+        " fading beyond. Where A < 0 it rises without bound, and at tau = 1 it is w exactly.",
+        "A > 0 时为驼峰（τ=1 时即 LUFFY 的）：w 小时同 w，峰在 w = e^C，高 e^C/4，其后衰减；"
+        "A < 0 时随 w 无界上升，τ=1 时恰为 w。",
     ),
-    statement=r"\frac{d}{d\log w}\bigl[C - \tau\log(1 + e^{(C-\log w)/\tau})\bigr]"
-    r" = \sigma\bigl((C - \log w)/\tau\bigr) \in (0, 1)",
-    subject=soft_weight,
+    statement=r"\frac{d e^{\tilde\rho}}{d\log w} ="
+    r" w\,\bigl(1 + (w e^{-C})^{1/\tau}\bigr)^{-1-\tau}\ (A > 0),\quad"
+    r" w\,\bigl(1 + (w e^C)^{-1/\tau}\bigr)^{\tau-1}\ (A < 0);\quad"
+    r" \arg\max = \tau^\tau e^C\ (A > 0)",
+    subject=SOFT,
     expect=Verdict.VERIFIED,
-    source="new here",
+    source=f"the objective: {V9_FILE} 9.1; its weights in closed form, peak and growth: new here",
     sharpens=("D4.1", "ABS.1"),
-    uses=("D1.1",),
-    reading="the gradient weight of an objective h(log w) is h'(log w), for r = 1",
+    amends=("LINE.slope", "LINE.bound"),
+    uses=("D1.1", "FAM.differentiated"),
+    reading="the objective is E_mu[e^rho~ A] with rho~ a soft minimum of log w and C where A > 0,"
+    " a soft maximum of log w and -C where A < 0; it is differentiated through e^rho~",
 )
 
 
 @V9.symbolic(Scope("every C, tau > 0 and w > 0", whole=True))
-def _(weight: Any) -> Answer:
-    """Differentiate the objective; sign, slope, and the form at tau = 1."""
-    f = weight(LEVEL, CAP, TAU, Exact)
-    slope = sympy.diff(soft_minimum(LEVEL, CAP, TAU, Exact), LEVEL)
+def _(soft: Soft) -> Answer:
+    """Differentiate e^rho~; the logarithmic slopes; both weights at tau = 1, and beside w."""
+    up, down = (f(LEVEL, CAP, TAU, Exact) for f in (soft.gained, soft.lost))
+    objectives = [sympy.exp(bent(LEVEL, CAP, TAU, Exact)) for bent in (soft_minimum, soft_maximum)]
+    # log w = C + tau log u for the one, and -C + tau log u for the other.
+    places = [{LEVEL: sign * CAP + TAU * sympy.log(U)} for sign in (1, -1)]
+    ratios = [
+        (f / sympy.diff(own, LEVEL)).subs(at)
+        for f, own, at in zip((up, down), objectives, places, strict=True)
+    ]
+    # From the peak on by tau x: minus a number with the sign of x.
+    turn = sympy.diff(sympy.expand_log(sympy.log(up), force=True), LEVEL)
+    turn = turn.subs(LEVEL, soft.peak(CAP, TAU, Exact) + TAU * X)
+    falls = -2 * sympy.exp(-X / 2) * sympy.sinh(X / 2) / (TAU + sympy.exp(-X))
+    rise = sympy.diff(sympy.expand_log(sympy.log(down), force=True), LEVEL).subs(places[1])
+    top, own = sympy.exp(CAP), {TAU: 1, LEVEL: sympy.log(W)}
     return all_of(
         [
-            symbolic.equal(f, slope),
-            symbolic.positive(f),
-            symbolic.positive(sympy.simplify(1 / f - 1)),
-            symbolic.positive(sympy.simplify(sympy.diff(1 / f, LEVEL))),
-            symbolic.equal(f.subs(LEVEL, CAP), sympy.Rational(1, 2)),
-            symbolic.equal(
-                f.subs(TAU, 1).subs(LEVEL, sympy.log(W)), sympy.exp(CAP) / (W + sympy.exp(CAP))
-            ),
+            *(symbolic.equal(ratio, 1, reduce=_to_one) for ratio in ratios),
+            symbolic.equal(turn, falls, reduce=lambda d: sympy.simplify(d.rewrite(sympy.exp))),
+            symbolic.positive(-falls.subs(X, B)),
+            symbolic.positive(falls.subs(X, -B)),
+            symbolic.positive(sympy.factor(rise)),
+            symbolic.equal(up.subs(own), top**2 * W / (W + top) ** 2),
+            symbolic.equal(up.subs(own).subs(W, top), top / 4),
+            symbolic.equal(down.subs(own), W),
+            symbolic.limit((up / sympy.exp(LEVEL)).subs(places[0]), U, 0, 1),
+            symbolic.limit((down / sympy.exp(LEVEL)).subs(places[1]), U, sympy.oo, 1),
         ]
     )
 
 
-POINTS = [(Fraction(-2), Fraction(1), Fraction(1, 2)), (Fraction(3), Fraction(1), Fraction(2))]
+def _to_one(excess: Any) -> Any:
+    """Reduce a positive ratio less 1 through its logarithm."""
+    return sympy.simplify(sympy.expand_log(sympy.log(sympy.factor(excess + 1)), force=True))
 
 
-@V9.certified(Scope("two points"))
-def _(weight: Any) -> Answer:
-    """The slope of the objective as a power series in balls."""
-
-    def at(level: Fraction, cap: Fraction, tau: Fraction) -> Answer:
-        c, t = Ball.number(cap), Ball.number(tau)
-        slope = certified.derivatives(lambda x: soft_minimum(x, c, t, Jet), Ball.number(level), 1)[
-            1
-        ]
-        found = weight(Ball.number(level), c, t, Ball)
-        witness = Witness.at(log_w=level, C=cap, tau=tau)
-        return certified.agree([found], [slope], witnesses=[witness])
-
-    return all_of(at(*point) for point in POINTS)
+POINTS = [
+    tuple(map(Fraction, words.split())) for words in ("-2 1 1/2", "3 1 2", "1/3 1/2 1", "4 -1 3/2")
+]
 
 
-@V9.neural(Scope("two points"))
-def _(weight: Any) -> Answer:
-    """Autograd of torch's own softplus."""
+@V9.certified(Scope("four points with log w from -2 to 4, and one peak"))
+def _(soft: Soft) -> Answer:
+    """The slopes of e^rho~ as power series in balls; the weight 1/10 beside its peak."""
+    found, stated, witnesses = [], [], []
+    for level, cap, tau in POINTS:
+        numbers = [Ball.number(x) for x in (level, cap, tau)]
+        found += [f(*numbers, Ball) for f in (soft.gained, soft.lost)]
+        stated += [slope_of_exp(f, level, cap, tau) for f in (soft_minimum, soft_maximum)]
+        witnesses += [Witness.at(log_w=level, C=cap, tau=tau)] * 2
+    cap, tau = Ball.number("1/2"), Ball.number("3/2")
+    top = soft.peak(cap, tau, Ball)
+    here, *beside = (
+        soft.gained(top + Ball.number(x), cap, tau, Ball) for x in ("0", "-1/10", "1/10")
+    )
+    at = Witness.at(C=Fraction(1, 2), tau=Fraction(3, 2))
+    peak = [certified.compare(here, ">", value, witness=at) for value in beside]
+    return all_of([certified.agree(found, stated, witnesses=witnesses), *peak])
+
+
+@V9.neural(Scope("four points with log w from -2 to 4"))
+def _(soft: Soft) -> Answer:
+    """Autograd through the exponential of torch's own softplus."""
     softplus = neural.torch().nn.functional.softplus
 
     def at(level: Fraction, cap: Fraction, tau: Fraction) -> Answer:
         x, c, t = (neural.tensor([value]) for value in (level, cap, tau))
-        slope = neural.gradient(lambda y: (c - t * softplus((c - y) / t)).sum(), x)
+        slopes = [
+            neural.gradient(lambda y: (c - t * softplus((c - y) / t)).exp().sum(), x),
+            neural.gradient(lambda y: (-c + t * softplus((c + y) / t)).exp().sum(), x),
+        ]
+        weights = [f(x, c, t, Tensor) for f in (soft.gained, soft.lost)]
         witness = Witness.at(log_w=level, C=cap, tau=tau)
-        return neural.close(weight(x, c, t, Tensor), slope, witness=witness)
+        return all_of(
+            neural.close(*both, witness=witness) for both in zip(weights, slopes, strict=True)
+        )
 
     return all_of(at(*point) for point in POINTS)
 
 
-@V9.wrong("mirrored")
-def _(level: Any, cap: Any, tau: Any, m: Any) -> Any:
-    return 1 / (1 + m.exp((cap - level) / tau))
+def _slope_alone(level: Any, cap: Any, tau: Any, m: Any) -> Any:
+    return 1 / (1 + m.exp((level - cap) / tau))
 
 
-@V9.wrong("divided by tau")
-def _(level: Any, cap: Any, tau: Any, m: Any) -> Any:
-    return soft_weight(level, cap, tau, m) / tau
+def _as_printed(level: Any, cap: Any, tau: Any, m: Any) -> Any:
+    return m.exp(soft_minimum(level, cap, tau, m)) * printed_slope(level, cap, tau, m)
 
 
-@V9.wrong("tau left out")
-def _(level: Any, cap: Any, tau: Any, m: Any) -> Any:
-    return 1 / (1 + m.exp(level - cap))
+V9.wrong_value("the slope of the soft minimum alone", SOFT._replace(gained=_slope_alone))
+V9.wrong_value("with the slope as printed", SOFT._replace(gained=_as_printed))
+V9.wrong_value(
+    "a mirrored hump where A < 0",
+    SOFT._replace(lost=lambda level, cap, tau, m: gained(-level, cap, tau, m)),
+)
+V9.wrong_value("the peak at C whatever tau", SOFT._replace(peak=lambda cap, tau, m: cap))
+V9.wrong_value("w where A < 0, whatever tau", SOFT._replace(lost=lambda x, cap, tau, m: m.exp(x)))
 
 
 def relative_ratio(w: Number, lam: Number, m: Arithmetic) -> Number:
@@ -150,6 +306,8 @@ V10 = Draft(
     source="Yamada, Suzuki, Kanamori, Hachiya and Sugiyama 2011 (RuLSIF), for the ratio",
     sharpens=("D4.1",),
     uses=("D4.1",),
+    reading="judged as a detached weight, as version 10 derives it (3.4); its code differentiates"
+    " the ratio, which gives w times its slope instead, a hump (FAM.luffy.fix)",
 )
 
 
@@ -196,153 +354,125 @@ def _(w: Any, lam: Any, m: Any) -> Any:
     return w / (1 + lam * w)
 
 
-def line_optimum(mu: Law, reward: Law, gamma: Number, m: Arithmetic) -> list[Number]:
-    """The law proportional to mu r^(1/(gamma - 1)), as the line's notes have it."""
-    rows = zip(mu, reward, strict=True)
-    return formulas.normalised([a * m.power(r, 1 / (gamma - 1)) for a, r in rows])
+def plain_form(w: Number, beta: Number, m: Arithmetic) -> Number:
+    """w/(w + b), version 10's second form."""
+    return w / (w + beta)
 
 
-def objective(policy: Any, law: Finite, gamma: Any, m: Arithmetic) -> Any:
-    """E_mu[w^gamma r], summed over the outcomes."""
-    mu, _, reward = law.numbers(m)
-    rows = zip(mu, policy, reward, strict=True)
-    return sum(a * m.power(b / a, gamma) * r for a, b, r in rows)
-
-
-OPTIMUM = Draft(
-    "LINE.optimum",
+FORMS = Draft(
+    "LINE.forms",
     section="beyond",
-    kind=Kind.OPTIMUM,
-    title=Text("The line's optimum, mu r^(1/(gamma-1))", "后续修订的最优策略 μ r^{1/(γ−1)}"),
+    kind=Kind.IDENTITY,
+    title=Text("v10: its two forms differ by a constant", "v10：两种形式仅差常数因子"),
     finding=Text(
-        "False: with r = (1, 2) it prefers the worse arm; at gamma = 1/2 mu itself does better.",
-        "不成立：r = (1, 2) 时它偏好较差的臂；γ = 1/2 时 μ 本身更优。",
+        "False unless b = 1: at b = 10 the ratio of (1+b)w/(1+bw) to w/(w+b) is 55.6 at w = 1/10,"
+        " 11 at w = 1 and 2.18 at w = 10, which no learning rate absorbs.",
+        "除 b = 1 外不成立：b = 10 时 (1+b)w/(1+bw) 与 w/(w+b) 之比在 w = 1/10、1、10 处为"
+        " 55.6、11、2.18，学习率无法吸收。",
     ),
-    statement=r"\arg\max_\pi\,\mathbb{E}_\mu[w^\gamma r] \propto \mu\,r^{1/(\gamma-1)}",
-    subject=line_optimum,
+    statement=r"\frac{(1+b)w}{1+bw} \propto \frac{w}{w+b}",
+    subject=plain_form,
     expect=Verdict.REFUTED,
-    source=LATER,
-    sharpens=("T4.2.a", "REM2.2"),
-    uses=("D4.1",),
-    reading="0 < gamma < 1, all policies allowed",
+    source=f"{V10_FILE} 3.4",
+    sharpens=("D4.1",),
+    uses=("D4.1", "LINE.v10"),
+    reading="proportional with one factor for all w, for each b > 0",
 )
-WORSE = Finite.of("1/2 1/2", "1/2 1/2", "1 2")
-AT_HALF = witness_of(WORSE, gamma=Fraction(1, 2))
+AT_TEN = Witness.at(b=10, w=(Fraction(1, 10), 1))
 
 
-@OPTIMUM.symbolic(Scope("the witness"))
-def _(optimum: Any) -> Answer:
-    """E_mu[w^(1/2) r] at the printed law and at mu, exactly."""
-    half = sympy.Rational(1, 2)
-    mu, _, reward = WORSE.numbers(Exact)
-    claimed, plain = (
-        objective(p, WORSE, half, Exact) for p in (optimum(mu, reward, half, Exact), mu)
+@FORMS.symbolic(Scope("the witness"))
+def _(form: Any) -> Answer:
+    """Each form at one w times the other at the other, in rationals."""
+    b, low, one = sympy.Integer(10), sympy.Rational(1, 10), sympy.Integer(1)
+    left = relative_ratio(low, b, Exact) * form(one, b, Exact)
+    return symbolic.compare(
+        left, "==", relative_ratio(one, b, Exact) * form(low, b, Exact), witness=AT_TEN
     )
-    return symbolic.compare(claimed, ">=", plain, witness=AT_HALF)
 
 
-@OPTIMUM.certified(Scope("the witness"))
-def _(optimum: Any) -> Answer:
-    """The same in balls."""
-    half = Ball.number("1/2")
-    mu, _, reward = WORSE.numbers(Ball)
-    claimed, plain = (
-        objective(p, WORSE, half, Ball) for p in (optimum(mu, reward, half, Ball), mu)
-    )
-    return certified.compare(claimed, ">=", plain, witness=AT_HALF)
+@FORMS.certified(Scope("the witness"))
+def _(form: Any) -> Answer:
+    """Masses over those of the mixture, outcome by outcome, in balls."""
+    b, share = flint.arb(10), Ball.number("10/11")
+    weights = [Ball.number("1/10"), flint.arb(1)]
+    # mu = 1 and pi = w, relative to one another: pi over a pi + (1 - a) mu, a = b/(1 + b).
+    first = [w / (share * w + 1 - share) for w in weights]
+    other = [form(w, b, Ball) for w in weights]
+    return certified.agree([first[0] * other[1]], [first[1] * other[0]], witnesses=[AT_TEN])
 
 
-OPTIMUM.right_value("mu r^(1/(1-gamma))", formulas.fixed_point)
+@FORMS.right("1/b for b")
+def _(w: Any, beta: Any, m: Any) -> Any:
+    return w / (w + 1 / beta)
 
-OPTIMUM_FIX = Draft(
-    "LINE.optimum.fix",
+
+class Forms(NamedTuple):
+    """The b of the first form that a b of the second stands for, and the factor between them."""
+
+    other: Any
+    factor: Any
+
+
+MATCH = Forms(lambda b: 1 / b, lambda b: 1 / (1 + b))
+
+FORMS_FIX = Draft(
+    "LINE.forms.fix",
     section="beyond",
-    kind=Kind.OPTIMUM,
-    title=Text("The optimum of E[w^gamma r] without limits", "无约束下 E[w^γ r] 的最优策略"),
+    kind=Kind.IDENTITY,
+    title=Text("v10: the second form has 1/b for b", "v10：第二种形式相当于以 1/b 代 b"),
     finding=Text(
-        "It is mu r^(1/(1-gamma)): there every outcome gains equally from more mass, and the"
-        " objective is strictly concave.",
-        "为 μ r^{1/(1−γ)}：此处增加任一结果的概率收益相同，且目标严格凹。",
+        "w/(w+b) is up to scale the relative ratio of 1/b, so its ends are the other way round: b ="
+        " 0 is SFT and large b is RL, while (1+b)w/(1+bw) is RL at b = 0; they agree iff b = 1.",
+        "w/(w+b) 与参数 1/b 的相对密度比仅差常数，故两端互换：它在 b = 0 为 SFT、b 大时为 RL，"
+        "而 (1+b)w/(1+bw) 在 b = 0 为 RL；当且仅当 b = 1 时一致。",
     ),
-    statement=r"\arg\max_\pi\,\mathbb{E}_\mu[w^\gamma r] \propto \mu\,r^{1/(1-\gamma)}"
-    r"\quad (0 < \gamma < 1)",
-    subject=formulas.fixed_point,
+    statement=r"\frac{w}{w+b} = \frac{1}{1+b}\cdot\frac{(1+1/b)w}{1+w/b},\quad"
+    r" \frac{(1+b)w}{1+bw} \propto \frac{w}{w+b} \iff b = 1",
+    subject=MATCH,
     expect=Verdict.VERIFIED,
-    source="the paper's fixed point, sought as a maximum: new here",
-    sharpens=("REM2.2.fix",),
-    amends=("LINE.optimum",),
-    assumes=(POSITIVE_REWARD,),
-    uses=("D4.1",),
+    source="new here",
+    sharpens=("D4.1",),
+    amends=("LINE.forms",),
+    uses=("LINE.v10",),
+    reading="b > 0; so too (1/b) log(1 + b w), which version 10 gives as the objective of w/(w+b)"
+    " (5.1), is that of w/(1+bw), and log(w + b) is the other's",
 )
 
 
-@OPTIMUM_FIX.symbolic(Scope("every law, outcome by outcome: Lagrange on the simplex", whole=True))
-def _(optimum: Any) -> Answer:
-    """The gain of an outcome from more mass is free of the outcome, and falls in its mass."""
-    share = GAMMA / (1 + GAMMA)
-    p = sympy.symbols("p", positive=True)
-    gain = sympy.diff(MU * (p / MU) ** share * R, p)
-    # Two outcomes, each against the other: the common factor of both gains has to be equal.
-    other_mu, other_r = sympy.symbols("nu s", positive=True)
-    first, second = optimum([MU, other_mu], [R, other_r], share, Exact)
-    at_other = {p: second, MU: other_mu, R: other_r}
-    ratio = gain.subs(p, first) / gain.subs(at_other, simultaneous=True)
-    logs = sympy.simplify(sympy.expand_log(sympy.log(sympy.powsimp(ratio)), force=True))
+@FORMS_FIX.symbolic(Scope("every b > 0 and w > 0", whole=True))
+def _(match: Forms) -> Answer:
+    """The two forms made equal; the slope of their ratio's logarithm at equal b; objectives."""
+    second = plain_form(W, B, Exact)
+    first = relative_ratio(W, match.other(B), Exact)
+    apart = sympy.diff(sympy.log(relative_ratio(W, B, Exact) / second), W)
     return all_of(
         [
-            symbolic.equal(logs, 0),
-            symbolic.positive(sympy.simplify(-sympy.diff(gain, p))),
+            symbolic.equal(second, match.factor(B) * first),
+            # Of the sign of 1 - b^2, and so 0 at b = 1 only.
+            symbolic.equal(apart, (1 - B**2) / ((W + B) * (1 + B * W))),
+            symbolic.equal(W * sympy.diff(sympy.log(W + B), W), second),
+            symbolic.equal(W * sympy.diff(sympy.log(1 + B * W) / B, W), W / (1 + B * W)),
         ]
     )
 
 
-@OPTIMUM_FIX.certified(Scope("two laws, gamma = 1/3 and 3/4, against nine policies near and far"))
-def _(optimum: Any) -> Answer:
-    """The objective at the optimum is above that at mixtures of it with each outcome."""
-    answers = []
-    for law in (THREE_ARMS, FOUR_ARMS):
-        mu, _, reward = law.numbers(Ball)
-        for gamma in (Fraction(1, 3), Fraction(3, 4)):
-            g = Ball.number(gamma)
-            best = optimum(mu, reward, g, Ball)
-            top = objective(best, law, g, Ball)
-            for k in range(len(mu)):
-                for step in (Ball.number("1/100"), Ball.number("1/2")):
-                    near = [(1 - step) * q + (step if y == k else 0) for y, q in enumerate(best)]
-                    below = objective(near, law, g, Ball)
-                    at = witness_of(law, gamma=gamma)
-                    answers.append(certified.compare(top, ">", below, witness=at))
-    return all_of(answers)
+@FORMS_FIX.certified(Scope("four arms, b = 10"))
+def _(match: Forms) -> Answer:
+    """Masses of the policy over those of the matching mixture, outcome by outcome, in balls."""
+    mu, pi, _ = FOUR_ARMS.numbers(Ball)
+    b = flint.arb(10)
+    share = match.other(b) / (1 + match.other(b))
+    rows = list(zip(mu, pi, strict=True))
+    found = [b_ / (b_ + b * a) for a, b_ in rows]
+    mixed = [match.factor(b) * b_ / (share * b_ + (1 - share) * a) for a, b_ in rows]
+    return certified.agree(found, mixed, witnesses=[witness_of(FOUR_ARMS, b=10)] * len(mu))
 
 
-@OPTIMUM_FIX.without(POSITIVE_REWARD)
-def _(optimum: Any, law: Finite) -> Answer:
-    mu, _, reward = law.numbers(Ball)
-    half = Ball.number("1/2")
-    # At gamma = 1/2 the printed law is mu r^2, which does not see the sign of a reward.
-    best = formulas.normalised([a * r * r for a, r in zip(mu, reward, strict=True)])
-    paid = [a if r > 0 else flint.arb(0) for a, r in zip(mu, reward, strict=True)]
-    rival = formulas.normalised([a * r * r for a, r in zip(paid, reward, strict=True)])
-    witness = witness_of(law, gamma=Fraction(1, 2))
-    top, other = (objective(p, law, half, Ball) for p in (best, rival))
-    if min(law.reward) > 0:
-        claimed = optimum(mu, reward, half, Ball)
-        return certified.agree(claimed, best, witnesses=[witness] * len(mu))
-    return certified.compare(top, ">=", other, witness=witness)
+FORMS_FIX.wrong_value("the same b", MATCH._replace(other=lambda b: b))
+FORMS_FIX.wrong_value("no factor", MATCH._replace(factor=lambda b: 1 + 0 * b))
+FORMS_FIX.wrong_value("b/(1 + b) for the factor", MATCH._replace(factor=lambda b: b / (1 + b)))
+FORMS_FIX.wrong_value("b squared", MATCH._replace(other=lambda b: 1 / (b * b)))
 
 
-OPTIMUM_FIX.wrong_value("mu r^(1/(gamma-1))", line_optimum)
-
-
-@OPTIMUM_FIX.wrong("mu r")
-def _(mu: Any, reward: Any, gamma: Any, m: Any) -> Any:
-    return formulas.tilted(mu, reward, m)
-
-
-@OPTIMUM_FIX.wrong("r^(1/gamma)")
-def _(mu: Any, reward: Any, gamma: Any, m: Any) -> Any:
-    rows = zip(mu, reward, strict=True)
-    return formulas.normalised([a * m.power(r, 1 / gamma) for a, r in rows])
-
-
-CLAIMS = frozen(V9, V10, OPTIMUM, OPTIMUM_FIX)
+CLAIMS = frozen(V9_SLOPE, V9_BOUND, V9, V10, FORMS, FORMS_FIX)
