@@ -27,6 +27,7 @@ from isr_theory.models import GaussianShift
 
 B, X, Z, U, S, L = sympy.symbols("b x z u s l", positive=True)
 D = sympy.symbols("delta", positive=True)
+Y = sympy.symbols("y", real=True)
 
 
 def midrange_shape(x: Number, d: Number, m: Arithmetic) -> Number:
@@ -38,18 +39,19 @@ MIDRANGE = Draft(
     "VAR.midrange",
     section="beyond",
     kind=Kind.LIMIT,
-    title=Text(
-        "A second branch near 1/sigma2, in one dimension only", "1/σ² 附近的第二分支（仅一维）"
-    ),
+    title=Text("A second branch near 1/sigma2, for large shifts", "大平移下 1/σ² 附近的第二分支"),
     finding=Text(
-        "At gamma = x/sigma2 the gradient's variance tends to e^(-x)((1-x)^2 + d - 1): in one"
-        " dimension it all but vanishes at a minimum near 1/sigma2, in more it has none.",
+        "At gamma = x/sigma2 the gradient's variance tends to e^(-x)((1-x)^2 + d - 1): it all but"
+        " vanishes near 1/sigma2 in one dimension; in two a dip of vanishing relative depth stays"
+        " near 2/sigma2, and in three or more there is none.",
         "取 γ = x/σ²，大平移下梯度方差趋于 e^{−x}((1−x)²+d−1)：一维时在 γ ≈ 1/σ² 有近零的极小，"
-        "二维以上则没有。",
+        "二维时在 2/σ² 附近仅余相对深度趋于零的浅谷，三维以上没有。",
     ),
     statement=r"\lim_{\sigma\to\infty} n\,\mathrm{tr\,Cov}(\hat g_{x/\sigma^2})"
     r" = e^{-x}\bigl((1-x)^2 + d - 1\bigr),\quad \tfrac{d}{dx} ="
-    r" -e^{-x}\bigl((x-2)^2 + d - 2\bigr)",
+    r" -e^{-x}\bigl((x-2)^2 + d - 2\bigr);\quad d = 2,\ x = 2 + \tfrac{y}{\sigma^2}:\quad"
+    r" \tfrac{d}{dx}\,n\,\mathrm{tr\,Cov} \sim"
+    r" -\tfrac{1}{e^2\sigma^4}\bigl(y^2 - 10y + \tfrac{32}{3}\bigr)",
     subject=midrange_shape,
     expect=Verdict.VERIFIED,
     assumes=(GAUSSIAN_LOCATION,),
@@ -57,7 +59,8 @@ MIDRANGE = Draft(
     sharpens=("C7.5.c.fix", "T10.1.b"),
     source="new here",
     reading="x > 0 stays while sigma grows; n tr Cov is analytic in 1/sigma2 at fixed x, so its"
-    " derivatives converge too and each simple stationary point, x = 1 and 3 at d = 1, persists",
+    " derivatives converge too and each simple stationary point, x = 1 and 3 at d = 1, persists;"
+    " at d = 2 the double one, x = 2, parts into a minimum and a maximum, 7.6/sigma2 apart in x",
 )
 
 
@@ -78,8 +81,22 @@ def _(shape: Any) -> Answer:
             symbolic.equal(slope, -sympy.exp(-X) * ((X - 2) ** 2 + DIM - 2)),
             symbolic.equal(slope.subs(DIM, 1), -sympy.exp(-X) * (X - 1) * (X - 3)),
             symbolic.equal(closed.subs({DIM: 1, X: 1}), 0),
+            *near_two(small.subs(DIM, 2)),
         ]
     )
+
+
+def near_two(small: Any) -> list[Answer]:
+    """Prove what is left of the slope at d = 2 near x = 2; it is 0 at two places y."""
+    # `small` is the trace times e = 1/sigma2: its slope, at x = 2 + y e, is of third order.
+    slope = sympy.diff(small, X).subs(X, 2 + Y * U)
+    orders = [sympy.simplify(sympy.diff(slope, U, k).subs(U, 0)) for k in range(4)]
+    shape = Y**2 - 10 * Y + sympy.Rational(32, 3)
+    return [
+        *(symbolic.equal(order, 0) for order in orders[:3]),
+        symbolic.equal(orders[3] / 6, -sympy.exp(-2) * shape),
+        symbolic.positive(sympy.discriminant(shape, Y)),
+    ]
 
 
 WIDE = Fraction(10**4)
