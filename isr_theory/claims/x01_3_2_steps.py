@@ -242,7 +242,7 @@ RISE = Draft(
         "任何比 π 更好拟合有效目标的策略都使 J 增大，与策略族无关；精确步使 log J 恰增"
         " γ D_{1+γ}(π_eff‖π)。",
     ),
-    statement=r"\log\frac{J_\gamma(\pi')}{J_\gamma(\pi)} = \log\mathbb{E}_{\mathrm{eff}}"
+    statement=r"\log\frac{J_\gamma(\pi')}{J_\gamma(\pi)} \ge \log\mathbb{E}_{\mathrm{eff}}"
     r"\bigl[(\pi'/\pi)^\gamma\bigr] \ge \gamma\,\mathbb{E}_{\mathrm{eff}}[\log(\pi'/\pi)],\quad"
     r" \log\frac{J_\gamma(\pi^{\mathrm{eff}}_\gamma)}{J_\gamma(\pi)}"
     r" = \gamma D_{1+\gamma}(\pi^{\mathrm{eff}}_\gamma\|\pi) \ge 0",
@@ -252,12 +252,19 @@ RISE = Draft(
     uses=("T4.2.a", "D6.1", "OBJ.maximiser"),
     sharpens=("T4.2.a", "LST12.1.loss"),
     source="the bound is EM's, Dempster, Laird and Rubin 1977; the exact gain is new here",
-    reading="gamma > 0, J = E_mu[r w^gamma]/gamma > 0; where pi' misses what pi_eff takes the "
-    "bound is -infinity",
+    reading="gamma > 0, J = E_mu[r w^gamma]/gamma > 0; the first is an equality exactly where pi' "
+    "takes no rewarded outcome of mu that pi misses; where pi' misses what pi_eff takes the bound "
+    "is -infinity",
 )
 
 
-@RISE.symbolic(Scope("every law: outcome by outcome, then Jensen's inequality for log", whole=True))
+@RISE.symbolic(
+    Scope(
+        "every law: outcome by outcome where pi_eff is positive, the terms of J elsewhere being "
+        ">= 0, then Jensen's inequality for log",
+        whole=True,
+    )
+)
 def _(gain: Any) -> Answer:
     """The terms of J at another policy, of the bound and of the exact gain, at one outcome."""
     other, c = D, sympy.Symbol("c", positive=True)
@@ -271,14 +278,37 @@ def _(gain: Any) -> Answer:
             symbolic.equal(MU * (other / MU) ** GAMMA * R / c, own / c * change),
             symbolic.equal(bound, Q * sympy.expand_log(sympy.log(change), force=True)),
             symbolic.equal(moment, Q * (Q / PI) ** GAMMA),
+            # What pi misses and pi' takes: no part of pi_eff, and more of J.
+            symbolic.positive(MU * (other / MU) ** GAMMA * R),
         ]
     )
 
 
-@RISE.certified(Scope("two laws, two exponents, three other policies each"))
+MISSING = Finite.of("2/5 3/10 3/10", "4/5 1/5 0", "1 2 4")
+
+
+def beyond_pi(gain: Any) -> Answer:
+    """Compare J at a policy that takes what pi misses: above the mean, and that above the bound."""
+    mu, pi, reward = MISSING.numbers(Ball)
+    half, other = Ball.number(HALF), [Ball.number(x) for x in ("2/5", "1/2", "1/10")]
+    target = formulas.normalised(weights(mu, pi, reward, half, Ball))
+    here, there = (objective(mu, p, reward, half, Ball) for p in (pi, other))
+    seen = list(zip(target, pi, other, strict=True))[:2]
+    mean = sum(t * Ball.power(o / p, half) for t, p, o in seen)
+    least = gain.bound(*zip(*seen, strict=True), half, Ball)
+    at = witness_of(MISSING, gamma=HALF)
+    return all_of(
+        [
+            certified.compare(there / here, ">", mean, witness=at),
+            certified.compare(Ball.log(mean), ">", least, witness=at),
+        ]
+    )
+
+
+@RISE.certified(Scope("two laws, two exponents, three other policies each; one that pi misses"))
 def _(gain: Any) -> Answer:
     """Objectives summed at the target, and at three policies beside their bounds."""
-    answers = []
+    answers = [beyond_pi(gain)]
     for law, exponent in FAR:
         mu, pi, reward = law.numbers(Ball)
         gamma, at = Ball.number(exponent), witness_of(law, gamma=exponent)
