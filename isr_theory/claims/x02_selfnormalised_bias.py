@@ -17,7 +17,7 @@ import sympy
 
 from isr_theory.arithmetic import Ball, Number
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.claims.assumptions import UNIT_REWARD
+from isr_theory.claims.assumptions import PI_IN_MU, UNIT_REWARD
 from isr_theory.claims.enumerated import logits, witness_of
 from isr_theory.claims.instances import named
 from isr_theory.claims.moving import along_logits
@@ -188,14 +188,15 @@ DRIFT = Draft(
     ),
     statement=r"r \equiv 1:\quad \frac{A m_2}{m_1^3} - \frac{B}{m_1^2}"
     r" = -\frac{1}{2\gamma}\nabla_\theta\frac{m_2}{m_1^2},\quad \frac{m_2}{m_1^2}"
-    r" = \frac{n}{\mathrm{ESS}_\gamma}",
+    r" = \frac{n}{\mathrm{ESS}_\gamma};\quad \gamma = 1:\ \mathbb{E}_\mu[w s] = 0",
     subject=drift_scale,
     expect=Verdict.VERIFIED,
-    assumes=(UNIT_REWARD,),
-    uses=("VAR.snbias", "D8.1"),
+    assumes=(UNIT_REWARD, PI_IN_MU),
+    uses=("VAR.snbias", "D8.1", "VAR.control"),
     sharpens=("D8.1", "LST12.1.sft.fix"),
     source="new here",
-    reading="gamma > 0; n/ESS is the population's, a function of the policy",
+    reading="gamma > 0; n/ESS is the population's, a function of the policy; pi << mu is needed for"
+    " the last equation only, which says that nothing else is left at gamma = 1",
 )
 
 
@@ -246,7 +247,17 @@ def _(scale: Any) -> Answer:
         stated = [scale(Ball.number(gamma)) * slope for slope in slopes]
         at = [witness_of(RARE_ARM, gamma=gamma)] * len(slopes)
         answers.append(certified.agree(biases, stated, witnesses=at))
-    return all_of(answers)
+    return all_of([*answers, no_signal(RARE_ARM)])
+
+
+def no_signal(law: Finite) -> Answer:
+    """Compare E_mu[w s] with 0 in every logit, summed over the outcomes of mu."""
+    mu, pi, _ = law.numbers(Ball)
+    places = [y for y, a in enumerate(law.mu) if a > 0]
+    found = [
+        sum(mu[y] * (pi[y] / mu[y]) * (int(y == k) - pi[k]) for y in places) for k in range(len(pi))
+    ]
+    return certified.agree(found, [0] * len(pi), witnesses=[named(law, gamma=1)] * len(pi))
 
 
 @DRIFT.neural(Scope("four arms, three gammas, every logit"))
@@ -284,6 +295,11 @@ def _(scale: Any, law: Finite) -> Answer:
     biases, slopes = in_logits(law, gamma)
     stated = [scale(Ball.number(gamma)) * slope for slope in slopes]
     return certified.agree(biases, stated, witnesses=[named(law, gamma=gamma)] * len(slopes))
+
+
+@DRIFT.without(PI_IN_MU)
+def _(scale: Any, law: Finite) -> Answer:
+    return no_signal(law)
 
 
 @DRIFT.wrong("the sign: the ESS falls")
