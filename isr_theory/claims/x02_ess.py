@@ -68,7 +68,8 @@ ESS = Draft(
     assumes=(MUTUAL_SUPPORT,),
     uses=("D8.1", "T8.3.b.fix", "REN.order"),
     sharpens=("T8.2", "T8.3.b.fix"),
-    source="new here",
+    source="the order 2 form is that of importance sampling with target nu; the integral is new"
+    " here, one theorem in two forms, VAR.ess and GAM.d2",
     reading="E_mu[w^(2 gamma)] finite; ESS is the population's; with a constant variance sigma2 the"
     " integral is the paper's gamma^2 sigma2",
 )

@@ -89,8 +89,8 @@ D2 = Draft(
     assumes=(MUTUAL_SUPPORT,),
     uses=("D8.1", "D6.1", "REN.order"),
     sharpens=("T8.2", "T8.3.b.fix"),
-    source="the order 2 form is that of importance sampling with target nu; the integral is new "
-    "here",
+    source="the order 2 form is that of importance sampling with target nu; the integral is new"
+    " here, one theorem in two forms, VAR.ess and GAM.d2",
     reading="gamma > 0 and E[w^(2 gamma)] finite; the weight of K'' is t up to gamma and "
     "2 gamma - t beyond; the inequality is strict unless w is constant",
 )
