@@ -121,8 +121,10 @@ LENGTH = Draft(
     title=Text("gamma falls like the root of the length", "γ* 按长度的平方根下降"),
     finding=Text(
         "Var(log w) is T times a token's, so the rule's gamma is that of one token over sqrt(T):"
-        " at a fixed rho_min long sequences are trained almost as in SFT.",
-        "Var(log w) 为单 token 的 T 倍，故 γ* 按 1/√T 下降：固定 ρ_min 时长序列训练近乎 SFT。",
+        " the exponent tends to SFT's 0 like T^(-1/2), while log w^gamma keeps the standard"
+        " deviation sqrt(L).",
+        "Var(log w) 为单 token 的 T 倍，故 γ* 等于单 token 的值除以 √T：指数按 T^{-1/2} 趋于"
+        " SFT 的 0，而 log w^γ 的标准差保持 √L。",
     ),
     statement=r"\mathrm{Var}_\mu(\log w) = T\sigma_1^2,\qquad"
     r" \gamma^* = \min\bigl(1, \sqrt{L/(T\sigma_1^2)}\bigr)",
@@ -132,6 +134,7 @@ LENGTH = Draft(
     uses=("T8.3.a",),
     sharpens=("T8.3.a", "TAB13.3.2", "REN.additive"),
     source="new here as a statement about the rule; additive variances are classical",
+    reading="L = -log rho_min; the standard deviation is sqrt(L) wherever the rule is below 1",
 )
 
 
