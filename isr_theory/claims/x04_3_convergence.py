@@ -57,8 +57,10 @@ GLOBAL = Draft(
     title=Text("Every start leads to the policy at rest", "从任意初始策略均收敛到该不动点"),
     finding=Text(
         "Every exact step brings log w strictly nearer to that of the policy at rest, from wherever"
-        " it starts, and in the end by the factor sqrt(L)/(s + sqrt(L)).",
-        "无论从何处出发，每个精确步都使 log w 严格靠近不动点，最终每步缩小到 √L/(s + √L) 倍。",
+        " it starts, and in the end by the factor sqrt(L)/(s + sqrt(L)) across log r; from a start"
+        " along log r it arrives in finitely many steps.",
+        "无论从何处出发，每个精确步都使 log w 严格靠近不动点；垂直于 log r 的方向最终每步缩小到"
+        " √L/(s + √L) 倍；若从 log r 方向上出发则有限步到达。",
     ),
     statement=r"l_{k+1} = P l_k + \log r:\quad"
     r" \|l_{k+1} - l_\infty\|^2 \le \|l_k - l_\infty\|^2"
