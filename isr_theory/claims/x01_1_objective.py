@@ -236,11 +236,11 @@ CSISZAR = Draft(
     kind=Kind.IDENTITY,
     title=Text("Without rewards: a Csiszár divergence to mu", "无奖励时：到 μ 的 Csiszár 散度"),
     finding=Text(
-        "With r = 1 the objective is minus a divergence to mu exactly where f(w)/w does not rise;"
-        " w^gamma qualifies up to gamma = 1, where the divergence is 0, and for gamma > 1 it drives"
-        " pi away from mu.",
-        "r≡1 时目标为到 μ 的 Csiszár 散度之负，当且仅当 f(w)/w 不增；w^γ 在 γ ≤ 1 时如此"
-        "（γ=1 时散度恒为 0），γ > 1 时则把 π 推离 μ。",
+        "With r = 1 the objective is minus a Csiszár divergence with convex generator exactly where"
+        " f(w)/w does not rise; w^gamma qualifies up to gamma = 1, where the divergence is 0, and"
+        " for gamma > 1 it drives pi away from mu.",
+        "r≡1 时目标为到 μ 的、生成元为凸的 Csiszár 散度之负，当且仅当 f(w)/w 不增；"
+        "w^γ 在 γ ≤ 1 时如此（γ=1 时散度恒为 0），γ > 1 时则把 π 推离 μ。",
     ),
     statement=r"\mathbb{E}_\mu[\Phi(w)] = \Phi(1) - \mathbb{E}_\mu[\varphi(w)],\ "
     r"\varphi = \Phi(1) - \Phi,\ \varphi(1) = 0,\ \varphi' = -f(w)/w,\ "

@@ -146,7 +146,8 @@ BASELINE = Draft(
     amends=("OBJ.unbiased",),
     sharpens=("D4.1", "T4.2.a"),
     source="new here; that E_mu[w s] = 0 is the policy gradient's own baseline identity",
-    reading="0 < gamma; one free logit for each outcome in 'only', as fewer parameters may not see "
+    reading="0 < gamma, and at gamma = 1 the middle term is its limit, 0; one free logit for each "
+    "outcome in 'only', as fewer parameters may not see "
     "the push; b does not depend on the outcome",
 )
 

@@ -53,9 +53,9 @@ TAILS = Draft(
     kind=Kind.OPTIMUM,
     title=Text("Heavy tails under the two rules", "两种规则与重尾"),
     finding=Text(
-        "On a Pareto tail the exact rule keeps 2γk < 1 at every target; the closed form, if below"
+        "For a Pareto law the exact rule keeps 2γk < 1 at every target; the closed form, if below"
         " 1, misses every target, and for ρ_min ≤ e^(−1/4) = 0.779 the ESS at it is 0.",
-        "对 Pareto 尾，精确规则在任何目标下都保证 2γk < 1；闭式只要小于 1，在任何目标下都不达标，"
+        "对 Pareto 分布，精确规则在任何目标下都保证 2γk < 1；闭式只要小于 1，在任何目标下都不达标，"
         "且当 ρ_min ≤ e^(−1/4) = 0.779 时其处 ESS 为 0。",
     ),
     statement=r"\gamma^* = \min\Bigl(1, \frac{s}{(1+s)k}\Bigr) < \frac1{2k},\ "
@@ -68,8 +68,8 @@ TAILS = Draft(
     uses=("T11.1.c.fix", "T8.3.b.fix"),
     sharpens=("T11.1.c.fix", "T8.3.b", "REM11.2"),
     source="new here",
-    reading="the whole law is Pareto, as is that of w = pi/mu for two exponential laws; gamma_0 is"
-    " the closed form at Var(log w) = k^2, where it is below 1",
+    reading="the whole law is Pareto, as is that of w = pi/mu for two exponential laws where pi has"
+    " the smaller rate; gamma_0 is the closed form at Var(log w) = k^2, where it is below 1",
 )
 
 

@@ -306,10 +306,11 @@ VESPO = Draft(
     kind=Kind.IDENTITY,
     title=Text("VESPO's weight", "VESPO 的权重"),
     finding=Text(
-        "At l = 0 it is w^k; else it is largest at w = k/l, which for the published (2, 3) is 2/3 "
-        "and not on policy, and its objective is an incomplete gamma function.",
-        "l = 0 时即 w^k；否则在 w = k/l 处最大，公布的 (2, 3) 对应 2/3 而非 w = 1，"
-        "其目标函数为不完全 Γ 函数。",
+        "At l = 0 it is w^k; else it is largest at w = k/l: the published (2, 3) for A >= 0 peaks"
+        " at 2/3 and (3, 2) for A < 0 at 3/2, neither on policy. Its objective is an incomplete"
+        " gamma function.",
+        "l = 0 时即 w^k；否则在 w = k/l 处最大：公布的 (2, 3)（A ≥ 0）峰在 2/3，(3, 2)（A < 0）"
+        "峰在 3/2，均不在 w = 1；其目标函数为不完全 Γ 函数。",
     ),
     statement=r"f(w) = w^k e^{l(1-w)}:\quad f|_{l=0} = w^k,\ \arg\max f = k/l,\ "
     r"\int_1^w \tfrac{f(u)}{u}\,du = e^l l^{-k}\bigl(\Gamma(k, l) - \Gamma(k, l w)\bigr)",
