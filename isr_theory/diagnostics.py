@@ -225,7 +225,7 @@ def _notes(facts: dict[str, Any], few: bool) -> list[str]:
         notes.append(f"n = {n} is small: the batch's ESS overstates that of the population")
     if few:
         notes.append(
-            "a few weights carry the ESS of w^gamma: gamma may be too large, and by more"
+            "few weights carry the ESS of w^gamma: gamma may be too large, and by more"
             " than the interval says"
         )
     return notes + _tail_notes(facts)

@@ -47,7 +47,7 @@ PITCHFORK = Draft(
     subject=RECORDED,
     expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
-    uses=("OBJ.maximiser", "GEN13.2.6"),
+    uses=("OBJ.maximiser", "ABS.3.fix"),
     reading="gamma_c is where gamma E_nu[y^2] = 1, nu ~ mu^(1-gamma) pi^gamma at theta = 0",
 )
 
@@ -172,7 +172,7 @@ LEAP = Draft(
     subject=RECORDED,
     expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
-    uses=("OBJ.reverse", "GEN13.2.6"),
+    uses=("OBJ.reverse", "ABS.3.fix"),
     reading="the last is the minimiser of KL(pi || mu); the best of all ends of 32 starts",
 )
 LAST_BROAD = {2.0: 1.0, 3.0: 0.8, 4.0: 0.4}

@@ -11,8 +11,6 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scipy import stats
-
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import recorded
@@ -58,6 +56,8 @@ MARGIN = 0.03
 @BAN_COVERAGE.recorded(NORMAL)
 def _(summary: Mapping[str, Any]) -> Answer:
     """The interval of the share of steps, inside a band round the chance."""
+    from scipy import stats
+
     answers = []
     for row in rows_of(summary, "Gaussian", CLOSED, "chi-square"):
         n = row["n"]
@@ -85,7 +85,7 @@ BAN_OVERSHOOT = Draft(
     subject=RECORDED,
     expect=Verdict.SUPPORTED,
     predicted=Verdict.SUPPORTED,
-    uses=("GAM.monitor", "GAM.coverage"),
+    uses=("GAM.pivotal", "GAM.coverage"),
     reading="the population's ESS at the gamma of each step, over all steps of all rates",
 )
 

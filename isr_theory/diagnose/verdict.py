@@ -22,7 +22,8 @@ LISTED = 5
 def verdict(facts: dict[str, Any]) -> tuple[str, ...]:
     """Return the sentences of a verdict from the facts of a `Diagnosis`, the first what to do."""
     choice: GammaChoice = facts["choice"]
-    notes = [note for note in choice.notes if choice.feasible or not note.startswith("no gamma")]
+    # Where no gamma is feasible the first note says why, and so does the first sentence.
+    notes = choice.notes if choice.feasible else choice.notes[1:]
     return (
         _use(choice),
         *_plain(choice, facts["effective"]),
@@ -49,7 +50,7 @@ def _sentence(note: str) -> str:
 
 def _use(choice: GammaChoice) -> str:
     if not choice.feasible and choice.positive >= choice.rho_min * choice.n:
-        return f"No gamma meets all that was asked: {choice.notes[0]}."
+        return f"No gamma meets all that was asked: {choice.notes[0]}. Lower what is asked for."
     if not choice.feasible:
         return _infeasible(choice)
     return (
