@@ -15,7 +15,7 @@ verify: env
 	$(RUN) -m isr_theory.verify all
 
 test: env
-	$(RUN) -m pytest
+	$(RUN) -m pytest -n auto --dist worksteal
 
 lint: env
 	$(VENV)/bin/ruff check .

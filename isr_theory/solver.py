@@ -11,16 +11,16 @@ that Kantorovich's inequality allows every sample of its range.
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from isr_theory.logspace import WHOLE, Array, Shards, namespace, on_host, quiet, row_max, shifted
 from isr_theory.quick import CONFIRMED, LONGEST, SMALL_TARGET, quick_roots
+from isr_theory.sweep import cores
 
 Method = Literal["auto", "lognormal", "cumulant", "exact"]
 METHODS = ("auto", "lognormal", "cumulant", "exact")
@@ -35,11 +35,13 @@ SMALL_STEP_SINGLE = 1e-4
 # outliers, levels and tails of up to 1e4, 8 steps leave 5 further than 1e-9 from the root and 12
 # none; of eight thousand with clusters of levels up to 1e5 these steps leave none.
 FIXED_STEPS = 32
+# Up to here BLAS works a dot product off on the core that asks.
+SHORT = 1 << 13
 # Entries of one block of rows, which is worked on until all its rows have settled: it should stay
 # in the cache.
 BLOCK = 1 << 14
-# Past here squares overflow; the batch code scales first.
-LARGEST_VARIANCE = 1e300
+# Up to here fourth powers are finite; past it the batch code, which scales first, does the work.
+LARGEST_SPREAD = 1e75
 # The 95% point of chi-square with two degrees of freedom: the limit of Jarque and Bera's statistic.
 NORMAL = 5.991464547107979
 # How far the sample's -log ESS may be from its target for the cumulants to be believed.
@@ -58,50 +60,51 @@ def check_rule(rho_min: float, method: str, gamma_min: float, gamma_max: float) 
         )
 
 
-def quick_vector(log_w: Any, method: Method) -> Any:
-    """Return a float64 vector that is certainly finite, else None: the quick way for one batch."""
+class Quick(NamedTuple):
+    """A float64 vector of finite numbers, near enough for their squares to be finite too."""
+
+    levels: Any
+    top: float
+    spread: float
+
+
+def quick_vector(log_w: Any, method: Method) -> Quick | None:
+    """Return what the quick way for one batch asks of it, None where it may not be taken."""
     if type(log_w) is not np.ndarray or log_w.dtype != np.float64 or log_w.ndim != 1:
         return None
-    # A finite sum has no NaN and no infinity among its terms.
     if method == "auto" or not log_w.size:
         return None
-    with np.errstate(over="ignore", invalid="ignore"):
-        return log_w if math.isfinite(log_w.sum()) else None
+    # A NaN is the largest and the smallest; subtracting plain floats warns of nothing.
+    top, bottom = float(log_w.max()), float(log_w.min())
+    spread = top - bottom
+    return Quick(log_w, top, spread) if spread < LARGEST_SPREAD else None
 
 
-def vector_gamma(levels: Any, rho_min: float, method: Method, gamma_max: float) -> float:
+def vector_gamma(quick: Quick, rho_min: float, method: Method, gamma_max: float) -> float:
     """Return gamma for one finite vector, as `batch_gamma` does, with the least overhead."""
     target = -math.log(rho_min)
+    below = quick.levels - quick.top
+    n, mean = below.size, float(below.sum()) / below.size
     if method == "exact":
-        return _vector_exact(levels, rho_min, target, gamma_max)
-    with np.errstate(over="ignore"):
-        centred = levels - levels.sum() / levels.size
-        variance = float(centred @ centred) / levels.size
-    if not variance < LARGEST_VARIANCE:
-        return float(batch_gamma(levels, rho_min, method, gamma_max, watch=True))
+        # Only a start: it need not be right to the last digit.
+        variance = _product(below, below) / n - mean * mean
+        start = math.sqrt(target / variance) if variance > 0 else math.inf
+        return _vector_root(below, quick.spread, target, min(start, gamma_max), gamma_max)
+    centred = below - mean
+    variance = _product(centred, centred) / n
     if not variance > 0:
         return math.inf
     if method == "lognormal":
         return math.sqrt(target / variance)
     square = centred * centred
-    third, fourth = float(square @ centred), float(square @ square)
-    n, second = levels.size, np.float64(variance)
+    third, fourth = _product(square, centred), _product(square, square)
+    second = np.float64(variance)
     return float(cumulant_gamma(second, third / n, fourth / n - 3 * second**2, target))
 
 
-def _vector_exact(levels: Any, rho_min: float, target: float, gamma_max: float) -> float:
-    with np.errstate(over="ignore", invalid="ignore"):
-        shifted = levels - levels.max()
-        mean = float(shifted.sum()) / shifted.size
-        # Only a start: it need not be right to the last digit.
-        variance = float(shifted @ shifted) / shifted.size - mean * mean
-    if not variance < LARGEST_VARIANCE:
-        return float(batch_gamma(levels, rho_min, "exact", gamma_max, watch=True))
-    start = math.sqrt(target / variance) if variance > 0 else math.inf
-    return _vector_root(shifted, target, min(start, gamma_max), gamma_max)
-
-
-def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) -> float:
+def _vector_root(
+    shifted: Any, spread: float, target: float, start: float, gamma_max: float
+) -> float:
     """Solve D = -log ESS = target on one finite vector whose largest entry is 0.
 
     Halley's method on log D as a function of log gamma, which is a line of slope 2 for log-normal
@@ -109,7 +112,6 @@ def _vector_root(shifted: Any, target: float, start: float, gamma_max: float) ->
     the bracket, or is more than half of the one before the last, is replaced: by the end of the
     range, which is often the answer, while nothing is known to be too large, and by halving then.
     """
-    spread = -float(shifted.min())
     low = min(gamma_max, float(_safe_gamma(max(spread, 1e-300), target))) if spread else gamma_max
     # No gamma is known to be too large yet, not even the end of the range.
     high, gamma = math.inf, max(start, low)
@@ -148,23 +150,36 @@ def _vector_step(
     np.multiply(shifted, gamma, out=powers)
     np.exp(powers, out=powers)
     np.multiply(powers, shifted, out=products)
-    n, first, second = shifted.size, float(powers.sum()), float(powers @ powers)
-    mean, mean_twice = float(powers @ shifted) / first, float(powers @ products) / second
+    n, first, second = shifted.size, float(powers.sum()), _product(powers, powers)
+    mean, mean_twice = _product(powers, shifted) / first, _product(powers, products) / second
     deficit = math.log(n * second / (first * first))
     if target <= SMALL_TARGET:
         # n second / first^2 is 1 + CV^2; near 1 it has lost what the variance still has.
         powers -= first / n
-        deficit = math.log1p(n * float(powers @ powers) / (first * first))
+        deficit = math.log1p(n * _product(powers, powers) / (first * first))
     slope = 2 * gamma * (mean_twice - mean)
     if not min(slope, deficit) > 0:
         return deficit, math.inf
     newton = deficit * math.log(target / deficit) / slope
-    variance = float(products @ shifted) / first - mean * mean
-    variance_twice = float(products @ products) / second - mean_twice * mean_twice
+    variance = _product(products, shifted) / first - mean * mean
+    variance_twice = _product(products, products) / second - mean_twice * mean_twice
     bend = slope + 2 * gamma * gamma * (2 * variance_twice - variance)
     # With f = log D: f' = D'/D and f'' = D''/D - f'^2; far from the root it may say nothing.
     damping = 1 + newton * (bend / slope - slope / deficit) / 2
     return deficit, newton / damping if 0.5 < damping < 2 else newton
+
+
+def _product(left: Any, right: Any) -> float:
+    """Return the dot product of two vectors, by one core.
+
+    BLAS calls in its threads for a long one, which where the other cores are busy, as in training,
+    takes many times what it saves; a short one it does at once.
+    """
+    whole = left.size // SHORT * SHORT
+    if whole <= SHORT:
+        return float(left @ right)
+    rows = np.vecdot(left[:whole].reshape(-1, SHORT), right[:whole].reshape(-1, SHORT))
+    return float(rows.sum() + left[whole:] @ right[whole:])
 
 
 def _safe_gamma(spread: Any, target: Any) -> Any:
@@ -207,7 +222,7 @@ def _roots(rows: Any, target: float, gamma_max: float, choose: Callable[..., Any
     """Return the exact gammas of rows: the quick way, and with a bracket where that is not sure."""
     quick = partial(quick_roots, target=target, gamma_max=gamma_max)
     # It makes its own blocks, in memory that it takes but once.
-    gammas = _on_all_cores(rows, quick, max(BLOCK, rows.size // _cores() + 1))
+    gammas = _on_all_cores(rows, quick, max(BLOCK, rows.size // cores() + 1))
     rest = np.flatnonzero(np.isnan(gammas))
     gammas[rest] = _on_all_cores(rows[rest], partial(choose, watch=True), BLOCK)
     return gammas
@@ -221,20 +236,13 @@ def _on_all_cores(rows: Any, choose: Callable[..., Any], size: int) -> Any:
     def block(start: int) -> Any:
         return choose(rows[start : start + step])
 
-    workers = min(_cores(), len(edges))
+    workers = min(cores(), len(edges))
     if workers < 2:
         parts = [block(start) for start in edges]
     else:
         with ThreadPoolExecutor(workers) as pool:
             parts = list(pool.map(block, edges))
     return np.concatenate(parts) if parts else np.empty(0)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _gamma_by_row(
