@@ -1,7 +1,9 @@
 """What the drift benchmark says: a table at the best rates, first drifts, and their ratios.
 
-An interval is `[value, low, high]`; seeds are resampled. Two methods' drifts are compared in the
-first batch alone, where every method still has the same mu and the same log: log KL/KL, by seed.
+An interval is `[value, low, high]`; seeds are resampled, whole ones where settings share them. All
+methods meet the same problems with the same draws, so that they are compared seed by seed. Drifts
+are compared in the first batch alone, where every method still has the same mu and the same log:
+log KL/KL.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ PAIRS = {
         ("w^0.5", "w^0.25"),
         ("w^0.75", "w^0.5"),
         ("is", "w^0.75"),
+        ("is", "sft"),
         ("vespo", "sft"),
         ("w^g*", "sft"),
         ("w^g*, exact KL", "sft"),
@@ -100,7 +103,7 @@ def _table(settings: Any, found: Mapping[str, Json], reward: str, optimiser: str
             "ess": float(np.mean(cell["ess"][at])),
             "lost": float((value < start).mean()),
             "frozen": float((entropy < FROZEN).mean()),
-            "against_rule": statistics.improvement(value, ours),
+            "against_rule": statistics.paired_improvement(value, ours),
         }
         rows.append(rounded(row, 4))
     return rows
@@ -177,8 +180,16 @@ def _asleep(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -
 def _rescue(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -> Json:
     """Return the chance that the rule ends above gamma = 1, over the rates where that goes far.
 
-    Far is a drift of more than FAR in the first batch; null where no rate goes there.
+    Far is a drift of more than FAR in the first batch. Settings are the same problems and draws over
+    again, no strata: whole seeds are resampled. The kinds of reward stand alone beside the whole.
     """
+    alone = {reward: [g for g in groups if g[0] == reward] for reward in settings.rewards}
+    by_reward = {reward: _chance(settings, found, some) for reward, some in alone.items()}
+    return {**_chance(settings, found, groups), "by_reward": by_reward}
+
+
+def _chance(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -> Json:
+    """Return the settings, in how many gamma = 1 is ahead, and the chance; null where is none."""
     ours, theirs = [], []
     for group in groups:
         rule, plain = (_of(found, *group, method) for method in (RULE, "is"))
@@ -188,6 +199,8 @@ def _rescue(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -
                 ours.append(_reported(settings, rule, "value")[i])
                 theirs.append(_reported(settings, plain, "value")[i])
     if not ours:
-        return {"settings": 0, "chance": None}
-    chance = statistics.improvement(np.stack(ours, 1), np.stack(theirs, 1))
-    return {"settings": len(ours), "chance": chance}
+        return {"settings": 0, "behind": 0, "chance": None}
+    chance = statistics.paired_improvement(np.stack(ours, 1), np.stack(theirs, 1))
+    pairs = zip(ours, theirs, strict=True)
+    behind = sum(int(np.sign(mine - other).sum() < 0) for mine, other in pairs)
+    return {"settings": len(ours), "behind": behind, "chance": chance}
