@@ -180,8 +180,8 @@ def _asleep(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -
 def _rescue(settings: Any, found: Mapping[str, Json], groups: Sequence[Group]) -> Json:
     """Return the chance that the rule ends above gamma = 1, over the rates where that goes far.
 
-    Far is a drift of more than FAR in the first batch. Settings are the same problems and draws over
-    again, no strata: whole seeds are resampled. The kinds of reward stand alone beside the whole.
+    Far is a drift of more than FAR in the first batch. Settings are no strata but the same problems
+    and draws over again: whole seeds are resampled. Each kind of reward stands beside the whole.
     """
     alone = {reward: [g for g in groups if g[0] == reward] for reward in settings.rewards}
     by_reward = {reward: _chance(settings, found, some) for reward, some in alone.items()}
