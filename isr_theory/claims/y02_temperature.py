@@ -1,7 +1,8 @@
 """Predictions about gamma as a temperature: slopes against the reward, and rewards of 0 and 1.
 
 What `python -m experiments.bandit temperature` recorded, read against OBJ.temperature, OBJ.binary
-and OBJ.maximiser. Nothing there is sampled but the problems.
+and OBJ.maximiser. Nothing there is sampled but the problems. What had been seen before: problems of
+other seeds, on which the runs were developed. The predictions were committed before the run.
 """
 
 from __future__ import annotations
@@ -61,8 +62,9 @@ ONE = Draft(
     kind=Kind.PREDICTION,
     title=Text("Right or wrong: every gamma ends at one policy", "0/1 奖励：所有 γ 终于同一策略"),
     finding=Text(
-        "They do, to rounding: every gamma and every start ends within 3e-15 of mu given success.",
-        "成立：任一 γ、任一起点的终点与 μ(·|r=1) 的距离不超过 3e-15。",
+        "They do, to rounding: from one start a problem every gamma ends within 3e-15 of mu given"
+        " success.",
+        "成立：每个问题一个起点，任一 γ 的终点与 μ(·|r=1) 的距离不超过 3e-15。",
     ),
     statement=r"r \in \{0, 1\}, \text{ tabular}:\quad \tfrac12\sum|\pi_\infty - \mu(\cdot\mid r=1)|"
     r" \le 10^{-9} \text{ at every } \gamma",

@@ -1,7 +1,9 @@
 """Predictions about the estimators of g_gamma: where variance and error are least, and 1/4.
 
 What `python -m experiments.bandit estimators` recorded, read against VAR.* and C7.5.c.fix. Sums and
-quadrature have no noise; batches that were drawn come with intervals of four standard errors.
+quadrature have no noise; batches that were drawn come with intervals of four standard errors. What
+had been seen before: draws and problems of other seeds, and of what has no seed, the sums and the
+quadrature, whatever the code was developed on. The predictions were committed before the run.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Predictions about a bandit with two modes: when a normal policy leaves the mean for a mode.
 
-What `python -m experiments.bandit bimodal` recorded. The numbers were computed beforehand from the
-curvature of the objective and from both KLs; the ascents know none of them.
+What `python -m experiments.bandit bimodal` recorded. What had been seen before: ascents at other
+distances between the modes, and the numbers, which were computed beforehand from the curvature of
+the objective and from both KLs; the ascents know none of them. The predictions were committed
+before the run, but for the one number that the reading of BAN.broad names.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
 """Predictions about the two-arm curve: fixed points, repeated fits, small batches, one data set.
 
 What `python -m experiments.bandit two_arm` recorded, read against OBJ.maximiser, OBJ.em and
-OBJ.limits. Ascent and fits are exact; batches and data sets have intervals over seeds.
+OBJ.limits. Ascent and fits are exact; batches and data sets have intervals over seeds. What had
+been seen before: the curve as it was published, the exact numbers, by formula, and batches and data
+sets at the smallest size. The predictions were committed before the run.
 """
 
 from __future__ import annotations
@@ -146,9 +148,9 @@ BAN_ROWS = Draft(
     title=Text("One data set misleads as often at every gamma", "单一数据集误导的概率与 γ 无关"),
     finding=Text(
         "14.7% of data sets of 8 rows, 2.5% of 32 and none of 4,000 of 128 lead to the worse arm,"
-        " the same ones at every gamma: no exponent makes up for the rows.",
-        "8 行的数据集有 14.7%、32 行的有 2.5% 引向较差臂，128 行的 4,000 个中无一；各 γ 下是同一"
-        "批数据集：任何指数都补不回样本。",
+        " as many at every gamma: no exponent makes up for the rows.",
+        "8 行的数据集有 14.7%、32 行的有 2.5% 引向较差臂，128 行的 4,000 个中无一；各 γ 下数目"
+        "相同：任何指数都补不回样本。",
     ),
     statement=r"\Pr(\text{the worse arm ends above } \tfrac12)"
     r" = \Pr(\mathrm{Bin}(n, \tfrac12) < n/3)\quad\text{for every } \gamma,\ n = 8, 32, 128",

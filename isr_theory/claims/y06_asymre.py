@@ -2,6 +2,8 @@
 
 What `python -m experiments.bandit asymre` recorded, read against OBJ.signed, OBJ.baseline and
 OBJ.centred. Nothing there is sampled but the starts, so numbers are compared and not intervals.
+What had been seen before: runs at the smallest size, and the limits and the place of the collapse,
+by formula, so that the run checks the code as much. The predictions were committed before it.
 """
 
 from __future__ import annotations

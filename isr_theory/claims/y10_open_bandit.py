@@ -2,8 +2,8 @@
 
 What `python -m experiments.bandit open_bandit` recorded: three campaigns of the Open Bandit
 Dataset (Saito et al. 2021, CC BY 4.0), the uniform policy evaluated from a Thompson sampler's log.
-The ESS of the whole logs and the estimates at gamma* and 1 had been seen before; intervals, errors
-and rivals had not.
+What had been seen before: the ESS of the whole logs and the estimates at gamma* and 1; intervals,
+errors and rivals had not. The predictions were committed before the run.
 """
 
 from __future__ import annotations

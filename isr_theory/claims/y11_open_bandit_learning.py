@@ -2,7 +2,9 @@
 
 What `python -m experiments.bandit open_bandit_learning` recorded: a softmax policy, learned from a
 Thompson sampler's log of the Open Bandit Dataset (Saito et al. 2021, CC BY 4.0) by many weights and
-judged on the log that was shown at random.
+judged on the log that was shown at random. What had been seen before: the same logs, the click rate
+of the uniform policy and its estimates (y10). The predictions were committed before the run; what
+is said of the last step was recorded after it.
 """
 
 from __future__ import annotations
