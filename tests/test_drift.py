@@ -279,3 +279,34 @@ def test_a_frozen_policy_has_a_mode_of_over_97_9_percent():
     # Of all policies with a mode p > 1/2 that with one other sequence has the least entropy.
     p = 0.979
     assert -p * math.log(p) - (1 - p) * math.log(1 - p) > _drift_summary.FROZEN
+
+
+def test_the_rescue_pairs_seeds_and_stands_by_kind_of_reward():
+    settings = drift.Settings(optimisers=("Adam",), adam=(0.1, 1.0), seeds=3, tuning=1)
+    # The first score is the tuning seed's. At 0.1 gamma = 1 stays near and does not count.
+    near_and_far = [[9.0, 0.1, 0.1, 0.1], [9.0, 2.0, 2.0, 2.0]]
+    plain = {"first_kl": near_and_far, "value": [[0.0] * 4, [9.0, 0.1, 0.5, 0.9]]}
+    # A little below gamma = 1 in every seed, though above it in three of the nine pairs of seeds.
+    below = {"value": [[0.0] * 4, [0.0, 0.09, 0.49, 0.89]]}
+    above = {"value": [[0.0] * 4, [0.0, 0.2, 0.6, 1.0]]}
+    found = {
+        "plain, Adam, w^g*": below,
+        "plain, Adam, is": plain,
+        "centred, Adam, w^g*": above,
+        "centred, Adam, is": plain,
+    }
+    groups = [("plain", "Adam"), ("centred", "Adam")]
+    rescue = _drift_summary._rescue(settings, found, groups)
+    assert (rescue["settings"], rescue["behind"]) == (2, 1)
+    # Whole seeds are resampled: each loses once and wins once, so that nothing is left to chance.
+    assert rescue["chance"] == [0.5, 0.5, 0.5]
+    assert rescue["by_reward"]["plain"]["chance"] == [0.0, 0.0, 0.0]
+    assert rescue["by_reward"]["centred"]["chance"] == [1.0, 1.0, 1.0]
+
+
+def test_without_a_rate_that_goes_far_there_is_no_chance():
+    settings = drift.Settings(rewards=("plain",), optimisers=("Adam",), seeds=2, tuning=1)
+    near = {"first_kl": [[0.1] * 3], "value": [[0.5] * 3]}
+    found = {"plain, Adam, w^g*": near, "plain, Adam, is": near}
+    rescue = _drift_summary._rescue(settings, found, [("plain", "Adam")])
+    assert (rescue["settings"], rescue["chance"]) == (0, None)
