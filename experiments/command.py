@@ -6,6 +6,7 @@ Every module of the folder that has an EXPERIMENT is one; its module's name is i
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import importlib
 import os
@@ -23,7 +24,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from experiments import runs
+from experiments import runs, workers
 from experiments.data import MissingData
 
 OK, USAGE, STOPPED = 0, 2, 130
@@ -106,11 +107,14 @@ def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) ->
     total = len(found) + len(cells)
     with _progress(err) as progress:
         task = progress.add_task(experiment.name, total=total, completed=len(found))
-        for key, result in runs.run_cells(store, cells, module=module, jobs=parsed.jobs):
-            found[key] = result
-            progress.advance(task)
-            if not err.is_terminal:
-                err.print(f"{experiment.name}: {len(found)} of {total}")
+        # Closed at once when it is left: what helps must not go on while an error is told.
+        going = workers.run_cells(store, cells, module=module, jobs=parsed.jobs)
+        with contextlib.closing(going):
+            for key, result in going:
+                found[key] = result
+                progress.advance(task)
+                if not err.is_terminal:
+                    err.print(f"{experiment.name}: {len(found)} of {total}")
     document = store.finish(found)
     where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
     out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(where)}", markup=False)

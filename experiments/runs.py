@@ -11,16 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib
 import importlib.metadata
 import json
 import math
-import multiprocessing
 import os
 import platform
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -196,47 +192,6 @@ def missing(store: Store) -> tuple[dict[str, Json], list[Cell]]:
     if len(set(keys)) != len(keys):
         raise ValueError(f"{store.experiment.name} has two cells of one key")
     return found, [cell for cell in cells if cell.key not in found]
-
-
-def run_cells(
-    store: Store, cells: Sequence[Cell], *, module: str, jobs: int = 1
-) -> Iterator[tuple[str, Json]]:
-    """Run cells and keep each as it is ready; yield its key and result.
-
-    `module` holds the experiment as EXPERIMENT, so that another process can find it.
-    """
-    if jobs <= 1 or len(cells) <= 1:
-        for cell in cells:
-            result = _run(module, store.settings, cell)
-            store.keep(cell.key, result)
-            yield cell.key, result
-        return
-    pool = ProcessPoolExecutor(
-        min(jobs, len(cells)), multiprocessing.get_context("spawn"), initializer=_leave_ctrl_c
-    )
-    try:
-        pending = {pool.submit(_run, module, store.settings, cell): cell for cell in cells}
-        for done in as_completed(pending):
-            result = done.result()
-            store.keep(pending[done].key, result)
-            yield pending[done].key, result
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _leave_ctrl_c() -> None:
-    # Ctrl-C reaches the whole process group; the parent alone answers it, once.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _run(module: str, settings: Any, cell: Cell) -> Json:
-    import torch
-
-    # Cells run side by side, one core each, and one thread makes sums the same every time.
-    torch.set_num_threads(1)
-    experiment: Experiment = importlib.import_module(module).EXPERIMENT
-    result: Json = json.loads(json.dumps(experiment.run(settings, **cell.arguments)))
-    return result
 
 
 def _whole_lines(path: Path) -> list[Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import command, runs
+from experiments import command, runs, workers
 from experiments.runs import Cell, Experiment, OtherSettings, Store
 
 ROOT = Path(__file__).parent.parent
@@ -44,13 +45,13 @@ EXPERIMENT = Experiment("sample", "a sample", Settings(), Settings(2), cells, ru
 
 def complete(store):
     found, missing = runs.missing(store)
-    found |= dict(runs.run_cells(store, missing, module=__name__))
+    found |= dict(workers.run_cells(store, missing, module=__name__))
     return store.finish(found)
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path):
     store = Store(EXPERIMENT, Settings(), tmp_path)
-    going = runs.run_cells(store, cells(Settings()), module=__name__)
+    going = workers.run_cells(store, cells(Settings()), module=__name__)
     next(going), next(going)
     going.close()
     found, missing = runs.missing(store)
@@ -175,3 +176,65 @@ def test_a_killed_run_loses_at_most_the_cell_in_hand(how, tmp_path):
     resumed = json.loads((tmp_path / "fixed_point.json").read_text())
     assert list(resumed["cells"])[:2] == [json.loads(line)["key"] for line in lines[1:3]]
     assert resumed["cells"][json.loads(lines[1])["key"]] == json.loads(lines[1])["result"]
+
+
+SLOW = """
+import dataclasses, sys, time
+from pathlib import Path
+from experiments import command
+from experiments.runs import Cell, Experiment
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    seeds: int = 2
+
+def run(settings, i):
+    Path(sys.argv[-1], f"started {i}").touch()
+    time.sleep(3600 * (i > 0))
+    return {"i": i}
+
+EXPERIMENT = Experiment(
+    "slow", "", Settings(), Settings(),
+    lambda settings: [Cell(f"cell {i}", {"i": i}) for i in range(5)], run, lambda s, found: {},
+)
+"""
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_helps_a_run_ends_with_it(how, tmp_path):
+    # Every cell but the first sleeps for an hour. Whatever still runs holds the pipe open, and
+    # then `communicate` raises.
+    package, out = tmp_path / "slow_cells", tmp_path / "out"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "slow.py").write_text(SLOW)
+    (package / "__main__.py").write_text(
+        "import sys\nfrom experiments.command import main\n"
+        "if __name__ == '__main__':\n    sys.exit(main('slow_cells'))\n"
+    )
+    words = [sys.executable, "-m", "slow_cells", "slow", "--jobs", "2", "--out", str(out)]
+    process = subprocess.Popen(
+        words,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    out.mkdir()
+    marks = [out / f"started {i}" for i in range(3)]
+    while process.poll() is None and not all(mark.exists() for mark in marks):
+        time.sleep(0.02)
+    # Ctrl-C reaches every process of the group, kill -9 the run alone.
+    (os.killpg if how is signal.SIGINT else os.kill)(process.pid, how)
+    try:
+        error = process.communicate(timeout=60)[1]
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    assert "Traceback" not in error
+    kept = (out / "slow.cells.jsonl").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in kept[1:]] == ["cell 0"]
+    if how is signal.SIGINT:
+        assert process.returncode == 130
+        assert "goes on" in error
