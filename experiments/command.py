@@ -24,8 +24,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from experiments import runs, workers
+from experiments import kept, runs, workers
 from experiments.data import MissingData
+from isr_theory import files
 
 OK, USAGE, STOPPED = 0, 2, 130
 
@@ -56,7 +57,7 @@ def main(package: str, arguments: Sequence[str] | None = None) -> int:
     try:
         for name in parsed.names or known:
             _run(known[name], parsed, out, err)
-    except (runs.OtherSettings, MissingData) as error:
+    except (kept.Unusable, MissingData, OSError) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
     except KeyboardInterrupt:
@@ -101,6 +102,10 @@ def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) ->
             f"{experiment.name}: other settings than those of the committed results need --out DIR"
         )
     store = runs.Store(experiment, settings, runs.HERE if usual else parsed.out)
+    # Before the first cell, so that no run is lost to a place that cannot be written to.
+    store.folder.mkdir(parents=True, exist_ok=True)
+    summary = [runs.LEDGER / f"{experiment.name}.json"] if usual else []
+    files.check_writable([store.whole, store.parts, *summary])
     if parsed.fresh:
         store.forget()
     found, cells = runs.missing(store)

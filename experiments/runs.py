@@ -14,22 +14,23 @@ import hashlib
 import importlib.metadata
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments import kept
+from experiments.kept import Json as Json
+from experiments.kept import Unusable
 from isr_theory import files
 
-Json = dict[str, Any]
 HERE = Path(__file__).parent / "results"
 LEDGER = Path(__file__).parent.parent / "isr_theory" / "results"
 PACKAGES = ("isr-theory", "numpy", "scipy", "torch")
 
 
-class OtherSettings(Exception):
+class OtherSettings(Unusable):
     """A results file is there that other settings made."""
 
 
@@ -90,23 +91,22 @@ class Store:
         return {"experiment": self.experiment.name, "settings": settings}
 
     def found(self) -> dict[str, Json]:
-        """Return the cells that are kept; raise OtherSettings where a file is of other settings."""
+        """Return the cells that are kept; raise Unusable for a file that is torn or of others."""
         if self.whole.exists():
-            document = json.loads(self.whole.read_text(encoding="utf-8"))
+            document = kept.document(self.whole)
             self._must_match(document, self.whole)
-            cells: dict[str, Json] = document["cells"]
-            return cells
-        if not self.parts.exists():
-            return {}
-        head, *lines = _whole_lines(self.parts) or [self.head()]
+            return _cells(document.get("cells"), self.whole)
+        head, *lines = kept.lines(self.parts) or [self.head()]
         self._must_match(head, self.parts)
-        return {line["key"]: line["result"] for line in lines}
+        return _cells_of_lines(lines, self.parts)
 
     def _must_match(self, document: Json, path: Path) -> None:
-        mine, theirs = self.head()["settings"], document.get("settings", {})
-        differ = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
         if document.get("experiment") != self.experiment.name:
             raise OtherSettings(f"{path} is of {document.get('experiment')!r}, not of this run")
+        mine, theirs = self.head()["settings"], document.get("settings")
+        if not isinstance(theirs, dict):
+            raise kept.unusable(path, "has no settings")
+        differ = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
         if differ:
             name = differ[0]
             raise OtherSettings(
@@ -117,13 +117,8 @@ class Store:
     def keep(self, key: str, result: Json) -> None:
         """Append one finished cell; what was there before stays."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [] if self.parts.exists() and _whole_lines(self.parts) else [self.head()]
-        lines.append({"key": key, "result": result})
-        _cut_torn_line(self.parts)
-        with self.parts.open("a", encoding="utf-8") as file:
-            file.write("".join(json.dumps(line) + "\n" for line in lines))
-            file.flush()
-            os.fsync(file.fileno())
+        lines = [] if kept.lines(self.parts) else [self.head()]
+        kept.append(self.parts, [*lines, {"key": key, "result": result}])
 
     def forget(self) -> None:
         """Remove what is kept of this experiment in this folder."""
@@ -133,14 +128,14 @@ class Store:
     def finish(self, cells: Mapping[str, Json]) -> Json:
         """Write the whole run, cells in their order, and return it."""
         order = [cell.key for cell in self.experiment.cells(self.settings)]
-        kept = {key: cells[key] for key in order}
+        own = {key: cells[key] for key in order}
         document = {
             **self.head(),
             "title": self.experiment.title,
             "versions": versions(),
             "data": self.experiment.data(self.settings),
-            "summary": rounded(self.experiment.summarise(self.settings, kept)),
-            "cells": kept,
+            "summary": rounded(self.experiment.summarise(self.settings, own)),
+            "cells": own,
         }
         files.write(self.whole, json.dumps(document, indent=1) + "\n")
         self.parts.unlink(missing_ok=True)
@@ -194,17 +189,14 @@ def missing(store: Store) -> tuple[dict[str, Json], list[Cell]]:
     return found, [cell for cell in cells if cell.key not in found]
 
 
-def _whole_lines(path: Path) -> list[Json]:
-    """Return the lines that end in a line break: a process may die while it writes the last."""
-    text = path.read_text(encoding="utf-8")
-    return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+def _cells(value: Any, path: Path) -> dict[str, Json]:
+    if not isinstance(value, dict) or not all(isinstance(cell, dict) for cell in value.values()):
+        raise kept.unusable(path, "has no cells")
+    return value
 
 
-def _cut_torn_line(path: Path) -> None:
-    """Remove what a killed process left behind the last line break."""
-    if path.exists():
-        content = path.read_bytes()
-        whole = content.rfind(b"\n") + 1
-        if whole < len(content):
-            with path.open("r+b") as file:
-                file.truncate(whole)
+def _cells_of_lines(lines: Sequence[Json], path: Path) -> dict[str, Json]:
+    for number, line in enumerate(lines, 2):
+        if set(line) != {"key", "result"}:
+            raise kept.unusable(f"{path}, line {number}", "is not a cell")
+    return _cells({line["key"]: line["result"] for line in lines}, path)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -94,6 +96,68 @@ def test_results_of_other_settings_are_refused_by_name(tmp_path, finished):
         runs.missing(other)
     other.forget()
     assert complete(other)["summary"] == {"total": 18.0}
+
+
+HEAD = '{"experiment": "fixed_point", "settings": {}}'
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("fixed_point.json", '{"experiment": "fixed_p', "is not JSON"),
+        ("fixed_point.json", "\x00\xff", "is not JSON"),
+        ("fixed_point.json", "[1, 2]", "holds list, not an object"),
+        ("fixed_point.json", "{}", "is of None, not of this run"),
+        ("fixed_point.json", '{"experiment": "fixed_point"}', "has no settings"),
+        ("fixed_point.json", "CELLS", "has no cells"),
+        ("fixed_point.cells.jsonl", HEAD + "\n{{}\n{}\n", "line 2 is not JSON"),
+        ("fixed_point.cells.jsonl", "HEAD\nHEAD\n", "line 2 is not a cell"),
+        ("fixed_point.cells.jsonl", '7\n{"key": "a", "result": {}}\n', "line 1 holds int"),
+        ("fixed_point.cells.jsonl", 'HEAD\n{"key": "a", "result": 1}\n', "has no cells"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(name, content, why, tmp_path, capsys):
+    experiment = importlib.import_module(ALL["fixed_point"]).EXPERIMENT
+    head = Store(experiment, experiment.smoke, tmp_path).head()
+    content = content.replace("HEAD", json.dumps(head))
+    content = content.replace("CELLS", json.dumps({**head, "cells": [1]}))
+    (tmp_path / name).write_bytes(content.encode("latin-1"))
+    arguments = ["fixed_point", "--smoke", "--jobs", "1", "--out", str(tmp_path)]
+    assert command.main("experiments.bandit", arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(str(tmp_path / name))
+    assert why in error
+    assert command.main("experiments.bandit", [*arguments, "--fresh"]) == 0
+
+
+def test_a_place_that_cannot_be_written_to_is_an_error_before_the_first_cell(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr(workers, "run_cells", None)
+    (tmp_path / "file").touch()
+    (tmp_path / "folder" / "fixed_point.json").mkdir(parents=True)
+    for out in ("file", "file/below", "folder"):
+        arguments = ["fixed_point", "--smoke", "--out", str(tmp_path / out)]
+        assert command.main("experiments.bandit", arguments) == 2
+        assert str(tmp_path / out) in capsys.readouterr().err
+
+
+def test_a_full_disk_is_an_error_and_what_was_kept_stays(tmp_path, capsys):
+    arguments = ["fixed_point", "--smoke", "--jobs", "1", "--out", str(tmp_path)]
+    assert command.main("experiments.bandit", arguments) == 0
+    whole = (tmp_path / "fixed_point.json").read_text()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1500, before[1]))
+    try:
+        code = command.main("experiments.bandit", [*arguments, "--fresh"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    parts = tmp_path / "fixed_point.cells.jsonl"
+    assert code == 2
+    assert str(parts) in capsys.readouterr().err
+    assert parts.read_text().count("\n") >= 2
+    assert command.main("experiments.bandit", arguments) == 0
+    assert (tmp_path / "fixed_point.json").read_text() == whole
 
 
 def test_a_summary_has_no_nan_and_its_floats_are_cut():
