@@ -106,23 +106,31 @@ def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) ->
     store.folder.mkdir(parents=True, exist_ok=True)
     summary = [runs.LEDGER / f"{experiment.name}.json"] if usual else []
     files.check_writable([store.whole, store.parts, *summary])
-    if parsed.fresh:
-        store.forget()
+    with kept.alone(store.lock):
+        if parsed.fresh:
+            store.forget()
+        found = _complete(store, module, parsed.jobs, err)
+        document = store.finish(found)
+        where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
+    out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(where)}", markup=False)
+
+
+def _complete(store: runs.Store, module: str, jobs: int, err: Console) -> dict[str, runs.Json]:
+    """Run what is missing, and return all cells."""
+    name = store.experiment.name
     found, cells = runs.missing(store)
     total = len(found) + len(cells)
     with _progress(err) as progress:
-        task = progress.add_task(experiment.name, total=total, completed=len(found))
+        task = progress.add_task(name, total=total, completed=len(found))
         # Closed at once when it is left: what helps must not go on while an error is told.
-        going = workers.run_cells(store, cells, module=module, jobs=parsed.jobs)
+        going = workers.run_cells(store, cells, module=module, jobs=jobs)
         with contextlib.closing(going):
             for key, result in going:
                 found[key] = result
                 progress.advance(task)
                 if not err.is_terminal:
-                    err.print(f"{experiment.name}: {len(found)} of {total}")
-    document = store.finish(found)
-    where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
-    out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(where)}", markup=False)
+                    err.print(f"{name}: {len(found)} of {total}")
+    return found
 
 
 def _progress(console: Console) -> Progress:

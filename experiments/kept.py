@@ -5,9 +5,11 @@ A line counts when its line break is there: a process may die while it writes th
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,39 @@ def append(path: Path, objects: Sequence[Json]) -> None:
     except OSError as error:
         # A full disk does not say for which file.
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock file while the body runs; raise Unusable at once where another run holds it.
+
+    The system lets go of it when the process ends, however it does.
+    """
+    handle = _locked(path)
+    try:
+        yield
+    finally:
+        # Removed while it is held: who opened it meanwhile finds that it is no longer the file.
+        path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path) -> int:
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise Unusable(f"another run is writing here: it holds {path}") from None
+        except OSError as error:
+            os.close(handle)
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), path.stat()):
+                return handle
+        # Its last holder removed it between the two: what was locked is no file any more.
+        os.close(handle)
 
 
 def _cut_torn_line(path: Path) -> None:

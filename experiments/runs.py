@@ -85,6 +85,11 @@ class Store:
         """The cells of a run that has not finished."""
         return self.folder / f"{self.experiment.name}.cells.jsonl"
 
+    @property
+    def lock(self) -> Path:
+        """The file that one run at a time holds."""
+        return self.folder / f"{self.experiment.name}.lock"
+
     def head(self) -> Json:
         """Return what must be equal for results to belong together."""
         settings = json.loads(json.dumps(dataclasses.asdict(self.settings)))
@@ -115,10 +120,13 @@ class Store:
             )
 
     def keep(self, key: str, result: Json) -> None:
-        """Append one finished cell; what was there before stays."""
+        """Append one finished cell; what was there before stays, or is refused if of others."""
+        lines = kept.lines(self.parts)
+        if lines:
+            self._must_match(lines[0], self.parts)
+        head = [] if lines else [self.head()]
         self.folder.mkdir(parents=True, exist_ok=True)
-        lines = [] if kept.lines(self.parts) else [self.head()]
-        kept.append(self.parts, [*lines, {"key": key, "result": result}])
+        kept.append(self.parts, [*head, {"key": key, "result": result}])
 
     def forget(self) -> None:
         """Remove what is kept of this experiment in this folder."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import command, runs, workers
+from experiments import command, kept, runs, workers
 from experiments.runs import Cell, Experiment, OtherSettings, Store
 
 ROOT = Path(__file__).parent.parent
@@ -128,6 +128,42 @@ def test_a_file_that_cannot_be_read_is_named(name, content, why, tmp_path, capsy
     assert error.startswith(str(tmp_path / name))
     assert why in error
     assert command.main("experiments.bandit", [*arguments, "--fresh"]) == 0
+
+
+def test_two_runs_do_not_write_in_one_place(tmp_path, capsys):
+    arguments = ["fixed_point", "--smoke", "--jobs", "1", "--out", str(tmp_path)]
+    experiment = importlib.import_module(ALL["fixed_point"]).EXPERIMENT
+    lock = Store(experiment, experiment.smoke, tmp_path).lock
+    with kept.alone(lock):
+        assert command.main("experiments.bandit", arguments) == 2
+        error = capsys.readouterr().err
+        assert error == f"another run is writing here: it holds {lock}\n"
+        # Nor has --fresh taken anything away, and the lock is still there for its holder.
+        assert command.main("experiments.bandit", [*arguments, "--fresh"]) == 2
+        assert list(tmp_path.iterdir()) == [lock]
+    assert command.main("experiments.bandit", arguments) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["fixed_point.json"]
+
+
+def test_a_lock_that_a_killed_run_left_is_free(tmp_path):
+    lock = tmp_path / "a.lock"
+    lock.touch()
+    with kept.alone(lock):
+        # Whoever opened the file that its holder removes must not take it for the lock.
+        waiting = os.open(lock, os.O_RDWR)
+    with kept.alone(lock), pytest.raises(kept.Unusable, match="another run"), kept.alone(lock):
+        raise AssertionError("held twice")
+    os.close(waiting)
+    assert not lock.exists()
+
+
+def test_a_cell_is_not_added_to_those_of_other_settings(tmp_path):
+    Store(EXPERIMENT, Settings(), tmp_path).keep("cell 0", {"value": 0.0})
+    other = Store(EXPERIMENT, Settings(scale=3.0), tmp_path)
+    before = other.parts.read_text()
+    with pytest.raises(OtherSettings, match=r"scale is 2\.0 there and 3\.0 here"):
+        other.keep("cell 1", {"value": 3.0})
+    assert other.parts.read_text() == before
 
 
 def test_a_place_that_cannot_be_written_to_is_an_error_before_the_first_cell(
