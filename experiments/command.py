@@ -76,7 +76,7 @@ def _parser(package: str, known: dict[str, str]) -> argparse.ArgumentParser:
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=_positive, default=cores, help=f"processes ({cores})")
     parser.add_argument("--smoke", action="store_true", help="the smallest size, for a look")
-    parser.add_argument("--fresh", action="store_true", help="forget what is kept, begin anew")
+    parser.add_argument("--fresh", action="store_true", help="do not use what is kept, begin anew")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"results ({runs.HERE}); --smoke needs it"
     )
@@ -108,7 +108,7 @@ def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) ->
     files.check_writable([store.whole, store.parts, *summary])
     with kept.alone(store.lock):
         if parsed.fresh:
-            store.forget()
+            store.begin_anew()
         found = _complete(store, module, parsed.jobs, err)
         document = store.finish(found)
         where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])

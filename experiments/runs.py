@@ -95,15 +95,28 @@ class Store:
         settings = json.loads(json.dumps(dataclasses.asdict(self.settings)))
         return {"experiment": self.experiment.name, "settings": settings}
 
+    def begin_anew(self) -> None:
+        """Drop the cells of a run that has not finished, and ignore a finished one from now on.
+
+        Its file stays until there is another: `finish` replaces it.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        files.write(self.parts, json.dumps({**self.head(), "anew": True}) + "\n")
+
     def found(self) -> dict[str, Json]:
         """Return the cells that are kept; raise Unusable for a file that is torn or of others."""
-        if self.whole.exists():
-            document = kept.document(self.whole)
-            self._must_match(document, self.whole)
-            return _cells(document.get("cells"), self.whole)
-        head, *lines = kept.lines(self.parts) or [self.head()]
-        self._must_match(head, self.parts)
-        return _cells_of_lines(lines, self.parts)
+        whole, lines = self._files()
+        return {**_cells(whole, self.whole), **_cells_of_lines(lines, self.parts)}
+
+    def _files(self) -> tuple[Json, list[Json]]:
+        """Return the finished run, and the lines of one that has not finished, the head first."""
+        lines = kept.lines(self.parts) or [self.head()]
+        self._must_match(lines[0], self.parts)
+        if lines[0].get("anew") or not self.whole.exists():
+            return {**self.head(), "cells": {}}, lines
+        whole = kept.document(self.whole)
+        self._must_match(whole, self.whole)
+        return whole, lines
 
     def _must_match(self, document: Json, path: Path) -> None:
         if document.get("experiment") != self.experiment.name:
@@ -127,11 +140,6 @@ class Store:
         head = [] if lines else [self.head()]
         self.folder.mkdir(parents=True, exist_ok=True)
         kept.append(self.parts, [*head, {"key": key, "result": result}])
-
-    def forget(self) -> None:
-        """Remove what is kept of this experiment in this folder."""
-        self.whole.unlink(missing_ok=True)
-        self.parts.unlink(missing_ok=True)
 
     def finish(self, cells: Mapping[str, Json]) -> Json:
         """Write the whole run, cells in their order, and return it."""
@@ -197,14 +205,15 @@ def missing(store: Store) -> tuple[dict[str, Json], list[Cell]]:
     return found, [cell for cell in cells if cell.key not in found]
 
 
-def _cells(value: Any, path: Path) -> dict[str, Json]:
+def _cells(document: Json, path: Path) -> dict[str, Json]:
+    value = document.get("cells")
     if not isinstance(value, dict) or not all(isinstance(cell, dict) for cell in value.values()):
         raise kept.unusable(path, "has no cells")
     return value
 
 
 def _cells_of_lines(lines: Sequence[Json], path: Path) -> dict[str, Json]:
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(lines[1:], 2):
         if set(line) != {"key", "result"}:
             raise kept.unusable(f"{path}, line {number}", "is not a cell")
-    return _cells({line["key"]: line["result"] for line in lines}, path)
+    return _cells({"cells": {line["key"]: line["result"] for line in lines[1:]}}, path)

@@ -94,7 +94,7 @@ def test_results_of_other_settings_are_refused_by_name(tmp_path, finished):
     other = Store(EXPERIMENT, Settings(scale=3.0), tmp_path)
     with pytest.raises(OtherSettings, match=r"sample\..*scale is 2\.0 there and 3\.0 here"):
         runs.missing(other)
-    other.forget()
+    other.begin_anew()
     assert complete(other)["summary"] == {"total": 18.0}
 
 
@@ -194,6 +194,32 @@ def test_a_full_disk_is_an_error_and_what_was_kept_stays(tmp_path, capsys):
     assert parts.read_text().count("\n") >= 2
     assert command.main("experiments.bandit", arguments) == 0
     assert (tmp_path / "fixed_point.json").read_text() == whole
+
+
+def test_a_fresh_run_keeps_the_finished_one_until_it_has_finished_itself(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    complete(store)
+    before = store.whole.read_text()
+    store.begin_anew()
+    assert store.found() == {}
+    store.keep("cell 0", {"value": 50.0})
+    # Stopped here, the next call goes on with the new cells, not with those of the old file.
+    assert store.whole.read_text() == before
+    assert store.found() == {"cell 0": {"value": 50.0}}
+    assert complete(store)["summary"] == {"total": 62.0}
+    assert json.loads(store.whole.read_text())["summary"] == {"total": 62.0}
+    assert store.found()["cell 0"] == {"value": 50.0}
+
+
+def test_cells_that_a_finished_run_lacks_are_added_to_it(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    document = complete(store)
+    del document["cells"]["cell 1"], document["cells"]["cell 2"]
+    store.whole.write_text(json.dumps(document))
+    assert [cell.key for cell in runs.missing(store)[1]] == ["cell 1", "cell 2"]
+    store.keep("cell 2", {"value": 4.0})
+    assert [cell.key for cell in runs.missing(store)[1]] == ["cell 1"]
+    assert complete(store)["summary"] == {"total": 12.0}
 
 
 def test_a_summary_has_no_nan_and_its_floats_are_cut():
