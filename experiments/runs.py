@@ -1,10 +1,10 @@
 """An experiment as a list of cells, run in any order, kept one by one, and summed up at the end.
 
 A cell is one setting with all its seeds: the least that is lost when a run is killed. Finished
-cells stand as lines in `NAME.cells.jsonl`; a last line that was cut short is left out. When all are
-there the run writes `NAME.json`, whole or not at all, with settings, versions and the summary, and
-the summary alone to where the ledger reads it. The next call goes on where the last one stopped; a
-file that other settings made is refused.
+cells stand as lines in `NAME.cells.jsonl`, below the versions that made them; a last line that was
+cut short is left out. When all are there the run writes `NAME.json`, whole or not at all, with
+settings, versions and the summary, and the summary alone to where the ledger reads it. The next
+call goes on where the last one stopped; a file that other settings made is refused.
 """
 
 from __future__ import annotations
@@ -138,8 +138,18 @@ class Store:
         if lines:
             self._must_match(lines[0], self.parts)
         head = [] if lines else [self.head()]
+        if _versions_of(lines)[-1:] != [versions()]:
+            head.append({"versions": versions()})
         self.folder.mkdir(parents=True, exist_ok=True)
         kept.append(self.parts, [*head, {"key": key, "result": result}])
+
+    def made_with(self) -> Json | list[Json]:
+        """Return the versions that the cells are of, a list where runs of several made them."""
+        whole, lines = self._files()
+        made = whole.get("versions", [])
+        own = [*(made if isinstance(made, list) else [made]), *_versions_of(lines)]
+        found = [item for i, item in enumerate(own) if item not in own[:i]] or [versions()]
+        return found[0] if len(found) == 1 else found
 
     def finish(self, cells: Mapping[str, Json]) -> Json:
         """Write the whole run, cells in their order, and return it."""
@@ -148,7 +158,7 @@ class Store:
         document = {
             **self.head(),
             "title": self.experiment.title,
-            "versions": versions(),
+            "versions": self.made_with(),
             "data": self.experiment.data(self.settings),
             "summary": rounded(self.experiment.summarise(self.settings, own)),
             "cells": own,
@@ -213,7 +223,14 @@ def _cells(document: Json, path: Path) -> dict[str, Json]:
 
 
 def _cells_of_lines(lines: Sequence[Json], path: Path) -> dict[str, Json]:
+    found = {}
     for number, line in enumerate(lines[1:], 2):
-        if set(line) != {"key", "result"}:
+        if set(line) == {"key", "result"}:
+            found[line["key"]] = line["result"]
+        elif set(line) != {"versions"}:
             raise kept.unusable(f"{path}, line {number}", "is not a cell")
-    return _cells({"cells": {line["key"]: line["result"] for line in lines[1:]}}, path)
+    return _cells({"cells": found}, path)
+
+
+def _versions_of(lines: Sequence[Json]) -> list[Json]:
+    return [line["versions"] for line in lines if "versions" in line]

@@ -191,7 +191,7 @@ def test_a_full_disk_is_an_error_and_what_was_kept_stays(tmp_path, capsys):
     parts = tmp_path / "fixed_point.cells.jsonl"
     assert code == 2
     assert str(parts) in capsys.readouterr().err
-    assert parts.read_text().count("\n") >= 2
+    assert parts.read_text().count("\n") >= 3
     assert command.main("experiments.bandit", arguments) == 0
     assert (tmp_path / "fixed_point.json").read_text() == whole
 
@@ -220,6 +220,23 @@ def test_cells_that_a_finished_run_lacks_are_added_to_it(tmp_path):
     store.keep("cell 2", {"value": 4.0})
     assert [cell.key for cell in runs.missing(store)[1]] == ["cell 1"]
     assert complete(store)["summary"] == {"total": 12.0}
+
+
+def test_versions_are_those_of_the_run_that_made_the_cells(tmp_path, monkeypatch):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    made = complete(store)["versions"]
+    assert made == runs.versions()
+    other = {**made, "torch": "0.0"}
+    monkeypatch.setattr(runs, "versions", lambda: other)
+    # Nothing is run: nothing is of the other version.
+    assert complete(store)["versions"] == made
+    store.begin_anew()
+    store.keep("cell 0", {"value": 0.0})
+    store.keep("cell 1", {"value": 2.0})
+    monkeypatch.setattr(runs, "versions", lambda: made)
+    document = complete(store)
+    assert document["versions"] == [other, made]
+    assert complete(store) == document
 
 
 def test_a_summary_has_no_nan_and_its_floats_are_cut():
@@ -280,7 +297,7 @@ def started(tmp_path, *more):
     parts = tmp_path / "fixed_point.cells.jsonl"
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if parts.exists() and parts.read_text().count("\n") >= 3:
+        if parts.exists() and parts.read_text().count("\n") >= 4:
             return process, parts
         time.sleep(0.02)
     raise AssertionError(f"no cell was kept; the process says {process.poll()}")
@@ -296,12 +313,12 @@ def test_a_killed_run_loses_at_most_the_cell_in_hand(how, tmp_path):
         assert "goes on" in error
     kept = parts.read_text()
     lines = kept[: kept.rfind("\n") + 1].splitlines()
-    assert len(lines) >= 3
+    assert len(lines) >= 4
     arguments = ["fixed_point", "--seeds", "2", "--jobs", "1", "--out", str(tmp_path)]
     assert command.main("experiments.bandit", arguments) == 0
     resumed = json.loads((tmp_path / "fixed_point.json").read_text())
-    assert list(resumed["cells"])[:2] == [json.loads(line)["key"] for line in lines[1:3]]
-    assert resumed["cells"][json.loads(lines[1])["key"]] == json.loads(lines[1])["result"]
+    assert list(resumed["cells"])[:2] == [json.loads(line)["key"] for line in lines[2:4]]
+    assert resumed["cells"][json.loads(lines[2])["key"]] == json.loads(lines[2])["result"]
 
 
 SLOW = """
@@ -360,7 +377,7 @@ def test_what_helps_a_run_ends_with_it(how, tmp_path):
             os.killpg(process.pid, signal.SIGKILL)
     assert "Traceback" not in error
     kept = (out / "slow.cells.jsonl").read_text().splitlines()
-    assert [json.loads(line)["key"] for line in kept[1:]] == ["cell 0"]
+    assert [json.loads(line)["key"] for line in kept[2:]] == ["cell 0"]
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "goes on" in error
