@@ -54,7 +54,8 @@ class Experiment:
     `smoke` the same at the smallest size that still runs every line. `run` returns plain data and
     takes at most 20 s, with all seeds of its setting in one tensor. `summarise(settings, found)`
     makes of all cells, by key, what figures and predictions read. `data(settings)` names the real
-    data that a run with these settings reads, with their digests.
+    data that a run with these settings reads, with their digests. The generators of its draws start
+    from `root_seed`, or at fixed distances from it; None where nothing is drawn.
     """
 
     name: str
@@ -65,6 +66,7 @@ class Experiment:
     run: Callable[..., Json]
     summarise: Callable[[Any, Mapping[str, Json]], Json]
     data: Callable[[Any], Json] = _no_data
+    root_seed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,11 @@ class Store:
     def head(self) -> Json:
         """Return what must be equal for results to belong together."""
         settings = json.loads(json.dumps(dataclasses.asdict(self.settings)))
-        return {"experiment": self.experiment.name, "settings": settings}
+        return {
+            "experiment": self.experiment.name,
+            "settings": settings,
+            "root_seed": self.experiment.root_seed,
+        }
 
     def begin_anew(self) -> None:
         """Drop the cells of a run that has not finished, and ignore a finished one from now on.
@@ -121,9 +127,12 @@ class Store:
     def _must_match(self, document: Json, path: Path) -> None:
         if document.get("experiment") != self.experiment.name:
             raise OtherSettings(f"{path} is of {document.get('experiment')!r}, not of this run")
-        mine, theirs = self.head()["settings"], document.get("settings")
-        if not isinstance(theirs, dict):
+        if not isinstance(document.get("settings"), dict):
             raise kept.unusable(path, "has no settings")
+        mine, theirs = (
+            {**head["settings"], "root_seed": head.get("root_seed")}
+            for head in (self.head(), document)
+        )
         differ = sorted(k for k in {*mine, *theirs} if mine.get(k) != theirs.get(k))
         if differ:
             name = differ[0]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import hashlib
 import importlib
 import json
 import os
@@ -239,6 +241,13 @@ def test_versions_are_those_of_the_run_that_made_the_cells(tmp_path, monkeypatch
     assert complete(store) == document
 
 
+def test_cells_of_another_root_seed_are_refused(tmp_path):
+    complete(Store(EXPERIMENT, Settings(), tmp_path))
+    other = dataclasses.replace(EXPERIMENT, root_seed=5)
+    with pytest.raises(OtherSettings, match="root_seed is None there and 5 here"):
+        Store(other, Settings(), tmp_path).found()
+
+
 def test_a_summary_has_no_nan_and_its_floats_are_cut():
     assert runs.rounded({"a": [1 / 3, (2,)], "b": None}) == {"a": [0.333333, [2]], "b": None}
     with pytest.raises(ValueError, match="nan"):
@@ -280,6 +289,21 @@ def test_every_experiment_runs_at_its_smallest(name, tmp_path, capsys):
     before = (tmp_path / f"{name}.json").read_text()
     assert command.main("experiments.bandit", arguments) == 0
     assert (tmp_path / f"{name}.json").read_text() == before
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_committed_results_are_those_of_the_code_and_name_its_seed(name):
+    experiment = importlib.import_module(ALL[name]).EXPERIMENT
+    store = Store(experiment, experiment.settings)
+    # Other settings or another root seed would be refused here.
+    assert runs.missing(store)[1] == []
+    document = json.loads(store.whole.read_text())
+    short = json.loads((runs.LEDGER / f"{name}.json").read_text())
+    for found in (document, short):
+        assert found["root_seed"] == experiment.root_seed
+        assert (found["root_seed"] is None) == (name == "bimodal")
+    cells = json.dumps(document["cells"], sort_keys=True).encode()
+    assert short["cells_sha256"] == hashlib.sha256(cells).hexdigest()
 
 
 def test_unknown_names_and_unusual_settings_are_refused(capsys):

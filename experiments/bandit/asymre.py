@@ -22,6 +22,7 @@ import torch
 
 from experiments.runs import Cell, Experiment, Json
 
+ROOT_SEED = 20260113
 MU = (0.35, 0.25, 0.2, 0.15, 0.05)
 REWARD = (1.0, 2.0, 3.0, 4.0, 5.0)
 MEAN = sum(m * r for m, r in zip(MU, REWARD, strict=True))
@@ -91,7 +92,7 @@ def _problem() -> tuple[Any, Any]:
 def run(settings: Settings, shift: float, gamma: float) -> Json:
     """Follow the flow from every start at once, in plain gradient steps of the logits."""
     mu, reward = _problem()
-    generator = torch.Generator().manual_seed(20260113)
+    generator = torch.Generator().manual_seed(ROOT_SEED)
     shape = (settings.seeds, len(mu))
     logits = mu.log() + settings.spread * torch.randn(shape, generator=generator, dtype=mu.dtype)
     logits[0] = mu.log()
@@ -151,4 +152,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=ROOT_SEED,
 )

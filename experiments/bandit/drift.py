@@ -144,4 +144,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=Settings.root,
 )

@@ -299,4 +299,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=Settings.seed,
 )

@@ -25,6 +25,7 @@ PROBLEMS: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "three arms": ((0.6, 0.3, 0.1), (1.0, 2.0, 4.0)),
     "five arms": ((0.4, 0.3, 0.15, 0.1, 0.05), (3.0, 1.0, 2.0, 5.0, 4.0)),
 }
+ROOT_SEED = 20260109
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ def run(settings: Settings, problem: str, gamma: float) -> Json:
     """Climb from every start at once; return where they end and how fast they came."""
     mu, reward = (torch.tensor(row, dtype=torch.float64) for row in PROBLEMS[problem])
     target = fixed_point(mu, reward, gamma)
-    generator = torch.Generator().manual_seed(20260109)
+    generator = torch.Generator().manual_seed(ROOT_SEED)
     shape = (settings.seeds, len(mu))
     logits = torch.randn(shape, generator=generator, dtype=torch.float64)
     distances = []
@@ -119,4 +120,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=ROOT_SEED,
 )

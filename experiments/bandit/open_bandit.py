@@ -34,6 +34,7 @@ from experiments.evaluation import (
 )
 from experiments.runs import Cell, Experiment, Json
 
+ROOT_SEED = 1
 OURS = "gamma* exact"
 FIXED = {"gamma 0": 0.0, "gamma 0.25": 0.25, "gamma 0.5": 0.5, "gamma 0.75": 0.75, "snips": 1.0}
 
@@ -65,9 +66,9 @@ def run(settings: Settings, campaign: str) -> Json:
     logged = logs(settings, campaign)
     log_w, reward = logged.log_w, logged.bts.click
     methods = estimators(settings.rho_min)
-    found = bootstrap(methods, log_w, reward, settings.replicates, seed=1)
+    found = bootstrap(methods, log_w, reward, settings.replicates, seed=ROOT_SEED)
     clicks = logged.random.click
-    truth = (float(clicks.mean()), bootstrap_mean(clicks, settings.replicates, seed=2))
+    truth = (float(clicks.mean()), bootstrap_mean(clicks, settings.replicates, seed=ROOT_SEED + 1))
     whole = {name: method(log_w[None], reward[None]) for name, method in methods.items()}
     ours = (whole[OURS].value[0], found[OURS].value)
     return {
@@ -133,4 +134,5 @@ EXPERIMENT = Experiment(
     run=run,
     summarise=summarise,
     data=lambda settings: {} if settings.synthetic else data.SOURCE,
+    root_seed=ROOT_SEED,
 )

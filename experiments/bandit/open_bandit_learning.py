@@ -31,6 +31,7 @@ from isr_theory.training.atlas import ATLAS, View
 from isr_theory.weights import Method, ess_ratio, gamma_star
 
 Tensor = Any
+ROOT_SEED = 20260109
 GAMMAS = {f"gamma {g:g}": g for g in (0.0, 0.25, 0.5, 0.75, 1.0)}
 CHOSEN: dict[str, Method] = {"gamma* lognormal": "lognormal", "gamma* exact": "exact"}
 RIVALS = ("tis", "sub_gaussian", "dros", "log_smoothing")
@@ -148,7 +149,7 @@ def run(settings: Settings, campaign: str, method: str) -> Json:
     problem = task(logs(settings, campaign))
     maximised = objective(method, settings.rho_min)
     seeds, rates = settings.seeds, len(settings.rates)
-    generator = torch.Generator().manual_seed(20260109)
+    generator = torch.Generator().manual_seed(ROOT_SEED)
     shape = (seeds, problem.design.shape[1], problem.items)
     start = 0.1 * torch.randn(shape, generator=generator, dtype=torch.float64)
     table = start.repeat(rates, 1, 1, 1).requires_grad_()
@@ -335,4 +336,5 @@ EXPERIMENT = Experiment(
     run=run,
     summarise=summarise,
     data=lambda settings: {} if settings.synthetic else data.SOURCE,
+    root_seed=ROOT_SEED,
 )

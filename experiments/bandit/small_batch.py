@@ -23,6 +23,7 @@ from experiments.runs import Cell, Experiment, Json
 from experiments.statistics import improvement, iqm_interval
 from isr_theory.weights import gamma_star
 
+ROOT_SEED = 20260116
 FIXED = {f"gamma {g:g}": g for g in (0.0, 0.25, 0.5, 0.75, 1.0)}
 RULES = ("closed form", "exact ESS", "chi-square", "Kantorovich")
 METHODS = (*FIXED, *RULES)
@@ -93,7 +94,7 @@ def gaussian(rows: int) -> Problem:
 
 def softmax(rows: int, arms: int) -> Problem:
     """Arms with an uneven mu, whose rewards do not go with it."""
-    generator = torch.Generator().manual_seed(20260116)
+    generator = torch.Generator().manual_seed(ROOT_SEED)
     log_mu = torch.randn(arms, generator=generator, dtype=torch.float64).log_softmax(0)
     mu, reward = log_mu.exp(), torch.rand(arms, generator=generator, dtype=torch.float64)
 
@@ -146,7 +147,7 @@ def run(settings: Settings, problem: str, n: int, method: str) -> Json:
     own = gaussian(rows) if problem == "Gaussian" else softmax(rows, settings.arms)
     scale = 1.0 if problem == "Gaussian" else settings.softmax_scale
     rates = torch.tensor(settings.rates, dtype=torch.float64).repeat_interleave(settings.seeds)
-    generator = torch.Generator().manual_seed(20260400 + n)
+    generator = torch.Generator().manual_seed(ROOT_SEED + 284 + n)
     state, limit = own.start, -math.log(settings.rho_min)
     active, kept, off = (torch.zeros(rows, dtype=torch.float64) for _ in range(3))
     late, values = torch.zeros(rows, dtype=torch.float64), []
@@ -247,4 +248,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=ROOT_SEED,
 )

@@ -22,6 +22,7 @@ from experiments.runs import Cell, Experiment, Json
 from experiments.statistics import mean_interval
 
 MU, REWARD = (0.5, 0.5), (1.0, 2.0)
+ROOT_SEED = 20260110
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def outer_loop(settings: Settings, gamma: float, fits: int) -> Json:
 
 def batches(settings: Settings, gamma: float, n: int) -> Json:
     """A new batch of mu each step, plain gradient of the logit, all seeds at once."""
-    generator = torch.Generator().manual_seed(20260110)
+    generator = torch.Generator().manual_seed(ROOT_SEED)
     logit = torch.zeros(settings.seeds, dtype=torch.float64)
     late, since = torch.zeros_like(logit), settings.noisy_steps // 2
     for t in range(settings.noisy_steps):
@@ -123,7 +124,7 @@ def batches(settings: Settings, gamma: float, n: int) -> Json:
 
 def data(settings: Settings, gamma: float, n: int) -> Json:
     """One data set a seed, and exact fits to it without end; the chance of mu stays in w."""
-    generator = torch.Generator().manual_seed(20260111)
+    generator = torch.Generator().manual_seed(ROOT_SEED + 1)
     drawn = torch.rand((settings.data_sets, n), generator=generator, dtype=torch.float64)
     share = (drawn < MU[1]).to(torch.float64).mean(-1)
     # Fits of (share, 1 - share) w^gamma r, in log-odds: log w is the log-odds, mu being even.
@@ -194,4 +195,5 @@ EXPERIMENT = Experiment(
     cells=cells,
     run=run,
     summarise=summarise,
+    root_seed=ROOT_SEED,
 )
