@@ -13,6 +13,7 @@ import os
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -29,6 +30,10 @@ from experiments.data import MissingData
 from isr_theory import files
 
 OK, USAGE, STOPPED = 0, 2, 130
+
+
+class Refused(Exception):
+    """What was asked for makes no run."""
 
 
 def experiments_of(package: str) -> dict[str, str]:
@@ -54,10 +59,12 @@ def main(package: str, arguments: Sequence[str] | None = None) -> int:
     if unknown:
         err.print(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}", style="red")
         return USAGE
+    names = parsed.names or list(known)
     try:
-        for name in parsed.names or known:
-            _run(known[name], parsed, out, err)
-    except (kept.Unusable, MissingData, OSError) as error:
+        chosen = {name: _settings(known[name], parsed) for name in names}
+        for name in names:
+            _run(known[name], chosen[name], parsed, out, err)
+    except (Refused, kept.Unusable, MissingData, OSError) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
     except KeyboardInterrupt:
@@ -90,17 +97,30 @@ def _positive(text: str) -> int:
     return value
 
 
-def _run(module: str, parsed: argparse.Namespace, out: Console, err: Console) -> None:
+def _settings(module: str, parsed: argparse.Namespace) -> Any:
+    """Return the settings that were asked for; raise Refused where they make no run."""
+    experiment: runs.Experiment = importlib.import_module(module).EXPERIMENT
+    name = experiment.name
+    settings = experiment.smoke if parsed.smoke else experiment.settings
+    if parsed.seeds is not None:
+        if not hasattr(settings, "seeds"):
+            raise Refused(f"{name} has no seeds: name the experiments that --seeds is meant for")
+        if parsed.seeds < experiment.least_seeds:
+            raise Refused(
+                f"--seeds is {parsed.seeds}: {name} needs at least {experiment.least_seeds}"
+            )
+        settings = dataclasses.replace(settings, seeds=parsed.seeds)
+    if parsed.out is None and settings != experiment.settings:
+        raise Refused(f"{name}: other settings than those of the committed results need --out DIR")
+    return settings
+
+
+def _run(
+    module: str, settings: Any, parsed: argparse.Namespace, out: Console, err: Console
+) -> None:
     """Run what is missing of one experiment, and write its results."""
     experiment: runs.Experiment = importlib.import_module(module).EXPERIMENT
-    settings = experiment.smoke if parsed.smoke else experiment.settings
-    if parsed.seeds is not None and hasattr(settings, "seeds"):
-        settings = dataclasses.replace(settings, seeds=parsed.seeds)
     usual = parsed.out is None
-    if usual and settings != experiment.settings:
-        raise runs.OtherSettings(
-            f"{experiment.name}: other settings than those of the committed results need --out DIR"
-        )
     store = runs.Store(experiment, settings, runs.HERE if usual else parsed.out)
     # Before the first cell, so that no run is lost to a place that cannot be written to.
     store.folder.mkdir(parents=True, exist_ok=True)

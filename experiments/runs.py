@@ -55,7 +55,8 @@ class Experiment:
     takes at most 20 s, with all seeds of its setting in one tensor. `summarise(settings, found)`
     makes of all cells, by key, what figures and predictions read. `data(settings)` names the real
     data that a run with these settings reads, with their digests. The generators of its draws start
-    from `root_seed`, or at fixed distances from it; None where nothing is drawn.
+    from `root_seed`, or at fixed distances from it; None where nothing is drawn. With fewer seeds
+    than `least_seeds` there is nothing to sum up.
     """
 
     name: str
@@ -67,6 +68,7 @@ class Experiment:
     summarise: Callable[[Any, Mapping[str, Json]], Json]
     data: Callable[[Any], Json] = _no_data
     root_seed: int | None = None
+    least_seeds: int = 2
 
 
 @dataclass(frozen=True)

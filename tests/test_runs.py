@@ -313,6 +313,29 @@ def test_unknown_names_and_unusual_settings_are_refused(capsys):
     assert "--out" in capsys.readouterr().err
 
 
+SEEDED = [
+    name for name in ALL if hasattr(importlib.import_module(ALL[name]).EXPERIMENT.settings, "seeds")
+]
+
+
+@pytest.mark.parametrize("name", SEEDED)
+def test_the_least_seeds_are_enough_and_fewer_are_refused(name, tmp_path, capsys):
+    least = importlib.import_module(ALL[name]).EXPERIMENT.least_seeds
+    arguments = [name, "--smoke", "--jobs", "1", "--out", str(tmp_path), "--seeds"]
+    assert command.main("experiments.bandit", [*arguments, str(least - 1)]) == 2
+    assert f"{name} needs at least {least}" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert command.main("experiments.bandit", [*arguments, str(least)]) == 0
+
+
+def test_seeds_are_refused_for_an_experiment_that_has_none(tmp_path, capsys):
+    for names in (["bimodal"], ["fixed_point", "bimodal"], []):
+        arguments = [*names, "--smoke", "--seeds", "3", "--out", str(tmp_path / "out")]
+        assert command.main("experiments.bandit", arguments) == 2
+        assert "bimodal has no seeds" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+
+
 def started(tmp_path, *more):
     words = [sys.executable, "-m", "experiments.bandit", "fixed_point", "--out", str(tmp_path)]
     process = subprocess.Popen(

@@ -249,4 +249,5 @@ EXPERIMENT = Experiment(
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
+    least_seeds=3,
 )
