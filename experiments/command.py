@@ -11,6 +11,7 @@ import dataclasses
 import importlib
 import os
 import pkgutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -139,7 +140,7 @@ def _complete(store: runs.Store, module: str, jobs: int, err: Console) -> dict[s
     """Run what is missing, and return all cells."""
     name = store.experiment.name
     found, cells = runs.missing(store)
-    total = len(found) + len(cells)
+    before, total, since = len(found), len(found) + len(cells), time.monotonic()
     with _progress(err) as progress:
         task = progress.add_task(name, total=total, completed=len(found))
         # Closed at once when it is left: what helps must not go on while an error is told.
@@ -149,8 +150,19 @@ def _complete(store: runs.Store, module: str, jobs: int, err: Console) -> dict[s
                 found[key] = result
                 progress.advance(task)
                 if not err.is_terminal:
-                    err.print(f"{name}: {len(found)} of {total}")
+                    took = time.monotonic() - since
+                    err.print(_line(name, len(found), total, len(found) - before, took))
     return found
+
+
+def _line(name: str, found: int, total: int, run: int, took: float) -> str:
+    """Return where a run stands: `run` of its cells took so many seconds, and so will the rest."""
+    left = took / run * (total - found)
+    return f"{name}: {found} of {total}, {_minutes(took)} gone, about {_minutes(left)} left"
+
+
+def _minutes(seconds: float) -> str:
+    return f"{round(seconds) // 60}:{round(seconds) % 60:02d}"
 
 
 def _progress(console: Console) -> Progress:

@@ -16,6 +16,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -334,6 +335,27 @@ def test_seeds_are_refused_for_an_experiment_that_has_none(tmp_path, capsys):
         assert command.main("experiments.bandit", arguments) == 2
         assert "bimodal has no seeds" in capsys.readouterr().err
         assert not (tmp_path / "out").exists()
+
+
+def test_progress_without_a_terminal_says_how_long_it_takes(tmp_path, capsys, monkeypatch):
+    # 100 s have gone at every look: the clock is started once, and looked at once a cell.
+    clock = iter(range(0, 10_000, 100))
+    monkeypatch.setattr(command, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    package = "experiments.bandit"
+    arguments = ["fixed_point", "--smoke", "--jobs", "1", "--out", str(tmp_path)]
+    assert command.main(package, arguments) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert lines[0] == "fixed_point: 1 of 6, 1:40 gone, about 8:20 left"
+    assert lines[-1] == "fixed_point: 6 of 6, 10:00 gone, about 0:00 left"
+    # Cells that were there took none of this time: the two that are left will take 200 s.
+    path = tmp_path / "fixed_point.json"
+    document = json.loads(path.read_text())
+    document["cells"] = dict(list(document["cells"].items())[:3])
+    path.write_text(json.dumps(document))
+    assert command.main(package, arguments) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "fixed_point: 4 of 6, 1:40 gone, about 3:20 left"
 
 
 def started(tmp_path, *more):
