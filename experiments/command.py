@@ -13,6 +13,7 @@ import os
 import pkgutil
 import time
 from collections.abc import Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from experiments import kept, runs, workers
 from experiments.data import MissingData
 from isr_theory import files
 
-OK, USAGE, STOPPED = 0, 2, 130
+OK, DIED, USAGE, STOPPED = 0, 1, 2, 130
+KEPT = "the cells that had finished are kept: the same command goes on"
 
 
 class Refused(Exception):
@@ -68,8 +70,11 @@ def main(package: str, arguments: Sequence[str] | None = None) -> int:
     except (Refused, kept.Unusable, MissingData, OSError) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
+    except BrokenProcessPool:
+        err.print("a process that ran cells has died, out of memory perhaps;", KEPT, style="red")
+        return DIED
     except KeyboardInterrupt:
-        err.print("stopped; the cells that had finished are kept: the same command goes on")
+        err.print("stopped;", KEPT)
         return STOPPED
     return OK
 

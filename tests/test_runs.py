@@ -391,7 +391,7 @@ def test_a_killed_run_loses_at_most_the_cell_in_hand(how, tmp_path):
 
 
 SLOW = """
-import dataclasses, sys, time
+import dataclasses, os, sys, time
 from pathlib import Path
 from experiments import command
 from experiments.runs import Cell, Experiment
@@ -401,7 +401,9 @@ class Settings:
     seeds: int = 2
 
 def run(settings, i):
-    Path(sys.argv[-1], f"started {i}").touch()
+    mark = Path(sys.argv[-1], f"started {i}")
+    mark.with_suffix(".new").write_text(str(os.getpid()))
+    mark.with_suffix(".new").rename(mark)
     time.sleep(3600 * (i > 0))
     return {"i": i}
 
@@ -412,12 +414,11 @@ EXPERIMENT = Experiment(
 """
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_what_helps_a_run_ends_with_it(how, tmp_path):
-    # Every cell but the first sleeps for an hour. Whatever still runs holds the pipe open, and
-    # then `communicate` raises.
+def slow_run(tmp_path):
+    """Start two workers; every cell but the first sleeps for an hour, until two of them do."""
     package, out = tmp_path / "slow_cells", tmp_path / "out"
     package.mkdir()
+    out.mkdir()
     (package / "__init__.py").touch()
     (package / "slow.py").write_text(SLOW)
     (package / "__main__.py").write_text(
@@ -433,20 +434,41 @@ def test_what_helps_a_run_ends_with_it(how, tmp_path):
         text=True,
         start_new_session=True,
     )
-    out.mkdir()
     marks = [out / f"started {i}" for i in range(3)]
-    while process.poll() is None and not all(mark.exists() for mark in marks):
+    parts = out / "slow.cells.jsonl"
+    while process.poll() is None and not (all(m.exists() for m in marks) and parts.exists()):
         time.sleep(0.02)
-    # Ctrl-C reaches every process of the group, kill -9 the run alone.
-    (os.killpg if how is signal.SIGINT else os.kill)(process.pid, how)
+    return process, out
+
+
+def ended(process):
+    """Return what it said; whatever still runs holds the pipe open, and then this raises."""
     try:
-        error = process.communicate(timeout=60)[1]
+        return process.communicate(timeout=60)[1]
     finally:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_helps_a_run_ends_with_it(how, tmp_path):
+    process, out = slow_run(tmp_path)
+    # Ctrl-C reaches every process of the group, kill -9 the run alone.
+    (os.killpg if how is signal.SIGINT else os.kill)(process.pid, how)
+    error = ended(process)
     assert "Traceback" not in error
     kept = (out / "slow.cells.jsonl").read_text().splitlines()
     assert [json.loads(line)["key"] for line in kept[2:]] == ["cell 0"]
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "goes on" in error
+
+
+def test_a_worker_that_dies_is_an_error_and_the_rest_ends(tmp_path):
+    process, out = slow_run(tmp_path)
+    os.kill(int((out / "started 1").read_text()), signal.SIGKILL)
+    error = ended(process)
+    assert process.returncode == 1
+    assert "Traceback" not in error
+    assert "has died" in error
+    assert (out / "slow.cells.jsonl").exists()
