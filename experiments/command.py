@@ -50,23 +50,10 @@ def experiments_of(package: str) -> dict[str, str]:
 
 
 def main(package: str, arguments: Sequence[str] | None = None) -> int:
-    """Run the experiments that are named, all if none is."""
-    known = experiments_of(package)
-    parsed = _parser(package, known).parse_args(arguments)
-    out, err = Console(soft_wrap=True, highlight=False), Console(stderr=True, soft_wrap=True)
-    if parsed.list:
-        for name, module in known.items():
-            out.print(f"{name:<16} {importlib.import_module(module).EXPERIMENT.title}")
-        return OK
-    unknown = [name for name in parsed.names if name not in known]
-    if unknown:
-        err.print(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}", style="red")
-        return USAGE
-    names = parsed.names or list(known)
+    """Run the experiments that are named, all if none is; return the exit code."""
+    err = Console(stderr=True, soft_wrap=True)
     try:
-        chosen = {name: _settings(known[name], parsed) for name in names}
-        for name in names:
-            _run(known[name], chosen[name], parsed, out, err)
+        return _main(package, arguments, err)
     except (Refused, kept.Unusable, MissingData, OSError) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
@@ -76,6 +63,23 @@ def main(package: str, arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         err.print("stopped;", KEPT)
         return STOPPED
+
+
+def _main(package: str, arguments: Sequence[str] | None, err: Console) -> int:
+    known = experiments_of(package)
+    parsed = _parser(package, known).parse_args(arguments)
+    out = Console(soft_wrap=True, highlight=False)
+    if parsed.list:
+        for name, module in known.items():
+            out.print(f"{name:<16} {importlib.import_module(module).EXPERIMENT.title}")
+        return OK
+    unknown = [name for name in parsed.names if name not in known]
+    if unknown:
+        raise Refused(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+    names = parsed.names or list(known)
+    chosen = {name: _settings(known[name], parsed) for name in names}
+    for name in names:
+        _run(known[name], chosen[name], parsed, out, err)
     return OK
 
 

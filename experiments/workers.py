@@ -82,8 +82,11 @@ def _ctrl_c_held_back() -> Iterator[None]:
 
 
 def _keep_finished(store: Store, pending: dict[Future[Json], Cell]) -> None:
-    """Keep the cells that were ready and had not been looked at yet."""
-    for future, cell in pending.items():
+    """Keep the cells that were ready and had not been kept yet."""
+    # The one at hand may have been written already when it was stopped.
+    found = store.found()
+    ready = {future: cell for future, cell in pending.items() if cell.key not in found}
+    for future, cell in ready.items():
         if future.done() and not future.cancelled() and future.exception() is None:
             store.keep(cell.key, future.result())
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -436,7 +437,10 @@ def slow_run(tmp_path):
     )
     marks = [out / f"started {i}" for i in range(3)]
     parts = out / "slow.cells.jsonl"
-    while process.poll() is None and not (all(m.exists() for m in marks) and parts.exists()):
+    while process.poll() is None and not all(mark.exists() for mark in marks):
+        time.sleep(0.02)
+    # The head, the versions and a cell: kill -9 may else come in the middle of a line.
+    while process.poll() is None and len(kept.lines(parts)) < 3:
         time.sleep(0.02)
     return process, out
 
@@ -457,11 +461,23 @@ def test_what_helps_a_run_ends_with_it(how, tmp_path):
     (os.killpg if how is signal.SIGINT else os.kill)(process.pid, how)
     error = ended(process)
     assert "Traceback" not in error
-    kept = (out / "slow.cells.jsonl").read_text().splitlines()
-    assert [json.loads(line)["key"] for line in kept[2:]] == ["cell 0"]
+    lines = kept.lines(out / "slow.cells.jsonl")
+    assert [line["key"] for line in lines[2:]] == ["cell 0"]
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "goes on" in error
+
+
+def test_what_was_ready_when_a_run_was_stopped_is_kept_once(tmp_path):
+    store = Store(EXPERIMENT, Settings(), tmp_path)
+    written, ready, running, failed = (Future() for _ in range(4))
+    written.set_result({"value": 0.0})
+    ready.set_result({"value": 2.0})
+    failed.set_exception(ValueError())
+    store.keep("cell 0", {"value": 0.0})
+    pending = dict(zip([written, ready, running, failed], cells(Settings()), strict=True))
+    workers._keep_finished(store, pending)
+    assert [line["key"] for line in kept.lines(store.parts)[2:]] == ["cell 0", "cell 1"]
 
 
 def test_a_worker_that_dies_is_an_error_and_the_rest_ends(tmp_path):
