@@ -578,6 +578,19 @@ def test_weights_of_tokens_are_normalised_by_their_mean_over_tokens():
     torch.testing.assert_close(slope, expected)
 
 
+@pytest.mark.parametrize("n", [7, 12], ids=["as many rows as tokens", "more rows"])
+def test_weights_of_tokens_are_normalised_by_their_mean_with_the_reward(n):
+    log_pi, log_mu, mask, rewards = tokens(n=n, t=7)
+    rewards = rewards.abs()
+    loss = ISReshapeLoss(
+        gamma=0.5, weight=TOKEN_POWER, normalisation="group", reward_normaliser=True
+    )
+    slope = slope_of(loss, log_pi.requires_grad_(True), log_mu, rewards, mask)[0]
+    own = (0.5 * (log_pi - log_mu)).exp().clamp(max=1.1).detach()
+    joint = torch.where(mask, own * rewards[:, None], 0.0)
+    torch.testing.assert_close(slope, -joint / joint[mask].mean() / n, rtol=1e-12, atol=1e-15)
+
+
 SETTINGS = {
     "default": {},
     "exact": {"method": "exact"},

@@ -86,6 +86,7 @@ def test_rewards_with_rescaling_are_refused():
         ({"rescale": True, "form": "boxcox"}, "rescale=True needs form='detached'"),
         ({"rescale": True, "baseline": "mean"}, "rescale=True takes no baseline"),
         ({"reward_normaliser": True, "baseline": "mean"}, "baseline='mean' makes some negative"),
+        ({"reward_normaliser": True, "weight": "asymre"}, "needs the rewards themselves"),
         ({"reward_normaliser": True, "normalisation": "none"}, "needs a normalisation"),
         ({"weight": OF_TOKENS, "baseline": "control"}, "needs a weight function of whole seq"),
         ({"mode": "paper", "baseline": "mean"}, "baseline='mean' is no setting of mode='paper'"),

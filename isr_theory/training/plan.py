@@ -46,8 +46,10 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
     top = _top(settings, log_w, cell, cells, over)
     advantage = advantages(settings, batch, baseline)
     own = gradient_weight(settings, batch, gamma, top[cell], advantage)
-    norm = own * batch.reward if settings.reward_normaliser else own
-    parts = [_by_sequence(norm), _entries(batch)]
+    norm = _by_sequence(own)
+    if settings.reward_normaliser:
+        norm = norm * batch.reward
+    parts = [norm, _entries(batch)]
     if settings.baseline == "control" and settings.control is None:
         capped = capped_weight(log_w)
         parts += [own * batch.reward * capped, capped**2]

@@ -121,6 +121,11 @@ class Settings:
             ),
             (
                 "reward_normaliser",
+                self.reward_normaliser and self.entry.advantage is not None,
+                f"needs the rewards themselves, which weight={self.entry.key!r} moves",
+            ),
+            (
+                "reward_normaliser",
                 self.reward_normaliser and self.normalisation == "none",
                 "needs a normalisation",
             ),
