@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from isr_theory.logspace import WHOLE, Shards
+from isr_theory.training.first_state import first_value
 
 Tensor = Any
 
@@ -30,7 +31,7 @@ class _Slot:
     """One tensor that a step may write to, and what it held."""
 
     tensor: Tensor
-    held: Tensor
+    held: Any
 
 
 class UpdateGuard:
@@ -39,7 +40,8 @@ class UpdateGuard:
     `over=Ranks()` asks all ranks, where a loss may be NaN on one of them. Buffers of a model, such
     as running means, are written by its forward pass and are not guarded. Raises ValueError for an
     optimiser with momentum and dampening, whose first step differs from all others, so that a
-    first step taken back would leave a trace.
+    first step taken back would leave a trace. Optimisers of torch are known (`first_state`), but
+    LBFGS, which steps by closures, and SparseAdam, which counts on the host.
     """
 
     def __init__(self, optimizer: Any, *, over: Shards = WHOLE) -> None:
@@ -58,7 +60,8 @@ class UpdateGuard:
         """Step where `finite`, the metric of the loss, and all gradients are; return whether.
 
         The answer is a tensor on the device. Where the optimiser raises, everything is put back;
-        raises TypeError, likewise, where it keeps state that is not tensors.
+        raises TypeError, likewise, where it keeps state that is not tensors, or makes state of
+        which it is not known what it was before.
         """
         ok = self._all_finite(finite)
         kept = [_Slot(tensor, tensor.clone()) for tensor in self._tensors()]
@@ -67,10 +70,16 @@ class UpdateGuard:
         try:
             self.optimizer.step()
             self._check_state()
+            made = [
+                _Slot(tensor, replaced[key] if key in replaced else self._first(*key))
+                for key, tensor in self._state_tensors()
+                if id(tensor) not in known
+            ]
         except BaseException:
-            self._restore(torch.zeros_like(ok), kept, known, replaced)
+            self._restore(torch.zeros_like(ok), kept)
+            self._forget(replaced)
             raise
-        self._restore(ok, kept, known, replaced)
+        self._restore(ok, [*kept, *made])
         self._steps += 1
         bad = (~ok).long()
         first = torch.where((self._counts[0] == 0) & ~ok, self._steps, self._counts[1])
@@ -122,20 +131,33 @@ class UpdateGuard:
         ok = torch.stack([finite.to(device).bool(), *flags]).all()
         return self.over.largest((~ok).float()) == 0
 
-    def _restore(
-        self,
-        ok: Tensor,
-        kept: list[_Slot],
-        known: set[int],
-        replaced: dict[tuple[int, str], Tensor],
-    ) -> None:
-        """Put back what was held, where not ok; state made by this step starts from 0 again."""
+    def _first(self, parameter: int, name: str) -> Tensor:
+        """Return what state made by this step was before it."""
+        group = next(
+            group
+            for group in self.optimizer.param_groups
+            if any(id(each) == parameter for each in group["params"])
+        )
+        return first_value(self.optimizer, group, name)
+
+    def _forget(self, before: dict[tuple[int, str], Tensor]) -> None:
+        """Put back which tensors the state has."""
+        for parameter, state in list(self.optimizer.state.items()):
+            for name in list(state):
+                held = before.get((id(parameter), name))
+                if held is None:
+                    del state[name]
+                else:
+                    state[name] = held
+            if not state:
+                del self.optimizer.state[parameter]
+
+    def _restore(self, ok: Tensor, slots: list[_Slot]) -> None:
+        """Put back what was held, where not ok."""
         with torch.no_grad():
-            for slot in kept:
-                slot.tensor.copy_(torch.where(ok.to(slot.held.device), slot.tensor, slot.held))
-            for key, tensor in self._state_tensors():
-                if id(tensor) in known:
-                    continue
-                before = replaced.get(key)
-                origin = torch.zeros_like(tensor) if before is None else before
-                tensor.copy_(torch.where(ok.to(tensor.device), tensor, origin))
+            for slot in slots:
+                held, tensor = slot.held, slot.tensor
+                if not isinstance(held, torch.Tensor):
+                    held = tensor.new_full((), held)
+                held = held.to(tensor)
+                torch.where(ok.to(tensor.device), tensor, held, out=tensor)
