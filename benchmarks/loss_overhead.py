@@ -7,6 +7,8 @@ same; the ratio of their times is what the loss costs. Steps alternate, and whic
 so that a machine that warms or is shared slows both alike; the ratio is also taken of processor
 time, which others on the machine do not add to. A third number is finer: how long the loss takes
 alone, forward and backward from a leaf of log-probabilities, less what the cross-entropy takes so.
+A second table has what `UpdateGuard` adds to the step of the optimiser: a whole step of the loss
+with the guard against one without it, by optimiser.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,7 @@ from rich.table import Table
 from torch import nn
 
 from isr_theory import files
-from isr_theory.training import ISReshapeLoss
+from isr_theory.training import ISReshapeLoss, UpdateGuard
 
 RESULTS = Path(__file__).parent / "results" / "loss_overhead.json"
 TARGET = 0.03
@@ -76,36 +79,78 @@ class Transformer(nn.Module):
         ).reshape(seen.shape)
 
 
-def steps(size: Size, settings: dict[str, Any]) -> dict[str, Callable[[], None]]:
-    """Return the two steps, on one model and one batch."""
+@dataclass(frozen=True)
+class Bench:
+    """A model, one batch of tokens for it, and its optimiser."""
+
+    model: Transformer
+    optimizer: Any
+    tokens: Any
+    mask: Any
+    log_mu: Any
+    rewards: Any
+    groups: Any
+
+    def step(self, value: Callable[[Any], Any], update: Callable[[], Any]) -> None:
+        """Make one training step."""
+        self.optimizer.zero_grad()
+        value(self.model(self.tokens)).backward()
+        update()
+
+
+def bench(size: Size, optimizer: Callable[[Any], Any]) -> Bench:
+    """Return the same model and batch at every call."""
     torch.manual_seed(0)
     model = Transformer(size)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-5)
     tokens = torch.randint(0, size.vocabulary, (size.batch, size.length))
     mask = torch.arange(size.length - 1) < torch.randint(8, size.length, (size.batch, 1))
     rewards = torch.rand(size.batch)
-    groups = torch.arange(size.batch) // 4
     with torch.no_grad():
         log_mu = model(tokens) + 0.1 * torch.randn(size.batch, size.length - 1)
+    groups = torch.arange(size.batch) // 4
+    return Bench(model, optimizer(model.parameters()), tokens, mask, log_mu, rewards, groups)
+
+
+def adamw(parameters: Any, **more: Any) -> Any:
+    """Return AdamW with a step too small to change the model."""
+    return torch.optim.AdamW(parameters, lr=1e-5, **more)
+
+
+def loss_steps(size: Size, settings: dict[str, Any]) -> dict[str, Callable[[], None]]:
+    """Return the two steps, on one model and one batch, and both losses alone."""
+    on = bench(size, adamw)
     loss = ISReshapeLoss(**settings)
 
-    def step(value: Callable[[Any], Any]) -> None:
-        optimizer.zero_grad()
-        value(model(tokens)).backward()
-        optimizer.step()
-
     def plain(log_pi: Any) -> Any:
-        return -(log_pi * mask).sum() / mask.sum()
+        return -(log_pi * on.mask).sum() / on.mask.sum()
 
     def ours(log_pi: Any) -> Any:
-        return loss(log_pi, log_mu, rewards, mask, groups)[0]
+        return loss(log_pi, on.log_mu, on.rewards, on.mask, on.groups)[0]
 
-    leaf = (log_mu + 0.1).requires_grad_(True)
+    leaf = (on.log_mu + 0.1).requires_grad_(True)
     return {
-        "plain": lambda: step(plain),
-        "ours": lambda: step(ours),
+        "plain": lambda: on.step(plain, on.optimizer.step),
+        "ours": lambda: on.step(ours, on.optimizer.step),
         "plain alone": lambda: plain(leaf).backward(),
         "ours alone": lambda: ours(leaf).backward(),
+    }
+
+
+def guard_steps(size: Size, optimizer: Callable[[Any], Any]) -> dict[str, Callable[[], None]]:
+    """Return a step without and one with the guard, on one model and one batch."""
+    on = bench(size, optimizer)
+    guard = UpdateGuard(on.optimizer)
+    loss = ISReshapeLoss()
+    finite = torch.tensor(True)
+
+    def ours(log_pi: Any) -> Any:
+        return loss(log_pi, on.log_mu, on.rewards, on.mask, on.groups)[0]
+
+    return {
+        "plain": lambda: on.step(ours, on.optimizer.step),
+        "ours": lambda: on.step(ours, lambda: guard.step(finite)),
+        "plain alone": on.optimizer.step,
+        "ours alone": lambda: guard.step(finite),
     }
 
 
@@ -116,10 +161,9 @@ def seconds(step: Callable[[], None]) -> tuple[float, float]:
     return time.perf_counter() - start, time.process_time() - busy
 
 
-def measure(size: Size, settings: dict[str, Any], rounds: int, label: str) -> dict[str, float]:
-    """Return medians of both steps in ms, of the ratio of their times, and of the loss alone."""
-    run = steps(size, settings)
-    for name in ("plain", "ours") * 2 + ("plain alone", "ours alone") * 20:
+def measure(run: dict[str, Callable[[], None]], rounds: int, label: str) -> dict[str, float]:
+    """Return medians of both steps in ms, of the ratio of their times, and of the part alone."""
+    for name in ("plain", "ours") * 2 + ("plain alone", "ours alone") * 5:
         run[name]()
     names = ["plain", "plain alone", "ours alone", "ours"]
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in names}
@@ -155,26 +199,26 @@ SETTINGS = {
     "default, not validating": {"validate": False},
     "exact gamma, control variate": {"method": "exact", "baseline": "control"},
 }
+GUARDED: dict[str, Callable[[Any], Any]] = {
+    "AdamW": adamw,
+    "AdamW, fused": lambda parameters: adamw(parameters, fused=True),
+    "SGD": lambda parameters: torch.optim.SGD(parameters, lr=1e-5),
+}
 
 
-def main() -> None:
-    """Print the table and keep it."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=40, help="pairs of steps (default 40)")
-    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    size = Size()
-    parameters = sum(p.numel() for p in Transformer(size).parameters())
-    table = Table(title=f"One step, {parameters:,} parameters, {given.rounds} pairs of steps")
-    table.add_column("settings")
+def table(
+    title: str, cases: dict[str, Callable[[], dict[str, Callable[[], None]]]], rounds: int
+) -> dict[str, dict[str, float]]:
+    """Measure the cases, print them, and return the rounded numbers."""
+    shown = Table(title=title)
+    shown.add_column("settings")
     for name in ("plain step, ms", "ratio", "95% interval", "by the clock", "alone, ms", "share"):
-        table.add_column(name, justify="right")
+        shown.add_column(name, justify="right")
     kept = {}
-    for name, settings in SETTINGS.items():
-        found = measure(size, settings, given.rounds, name)
+    for name, make in cases.items():
+        found = measure(make(), rounds, name)
         kept[name] = {key: round(value, 5) for key, value in found.items()}
-        table.add_row(
+        shown.add_row(
             name,
             f"{found['plain_ms']:.0f}",
             f"{found['ratio']:.3f}",
@@ -183,7 +227,30 @@ def main() -> None:
             f"{found['alone_ms']:.2f}",
             f"{found['alone_share']:.2%}",
         )
-    Console(width=120).print(table)
+    Console(width=120).print(shown)
+    return kept
+
+
+def main() -> None:
+    """Print the tables and keep them."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=40, help="pairs of steps (default 40)")
+    parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    size = Size()
+    parameters = sum(p.numel() for p in Transformer(size).parameters())
+    kept, guarded = (
+        table(
+            f"{what}: one step, {parameters:,} parameters, {given.rounds} pairs of steps",
+            {name: partial(make, size, of) for name, of in cases.items()},
+            given.rounds,
+        )
+        for what, make, cases in (
+            ("The loss", loss_steps, SETTINGS),
+            ("The guard", guard_steps, GUARDED),
+        )
+    )
     document = {
         "target": 1 + TARGET,
         "parameters": parameters,
@@ -193,6 +260,7 @@ def main() -> None:
         "threads": given.threads,
         "torch": torch.__version__,
         "settings": kept,
+        "guarded": guarded,
     }
     files.write(RESULTS, json.dumps(document, indent=1) + "\n")
 

@@ -137,6 +137,31 @@ def test_the_loss_s_own_flag_is_enough():
     assert weight.tolist() == [1.0, 1.0]
 
 
+@pytest.mark.parametrize("name", [name for name in OPTIMIZERS if "fused" in name])
+def test_a_fused_optimiser_is_told_to_skip_and_nothing_is_copied(name, monkeypatch):
+    parameters = list(model_at_start().parameters())
+    optimizer = OPTIMIZERS[name](parameters)
+    guard = UpdateGuard(optimizer)
+    copies = []
+    clone = torch.Tensor.clone
+    monkeypatch.setattr(torch.Tensor, "clone", lambda self, **k: copies.append(1) or clone(self))
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)
+    guard.step(torch.tensor(True))
+    held = {key: value + 0 for key, value in state_of(optimizer).items()}
+    copies.clear()
+    before = [parameter + 0 for parameter in parameters]
+    for parameter in parameters:
+        parameter.grad.fill_(torch.nan)
+    guard.step(torch.tensor(True))
+    assert not copies
+    assert not hasattr(optimizer, "found_inf")
+    for parameter, value in zip(parameters, before, strict=True):
+        assert torch.equal(parameter, value)
+    after = state_of(optimizer)
+    assert all(torch.equal(after[key], value) for key, value in held.items())
+
+
 class Failing(torch.optim.SGD):
     """Fails half way through its parameters."""
 

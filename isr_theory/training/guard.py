@@ -5,7 +5,10 @@
 Whether a loss and its gradients are finite is known to the device only, and asking for it would
 stall every step. `UpdateGuard.step` therefore always steps, and puts back what was where it should
 not have; `check`, called where numbers are logged anyway, asks once and raises. The price is a copy
-of parameters and state during the step.
+of parameters and state during the step: with AdamW a step of ten million parameters takes about a
+quarter longer, with SGD a tenth. Where the optimiser is one of torch's with `fused=True` its kernel
+is told to leave everything alone instead, nothing is copied, and 2% are left, to look at the
+gradients (`make bench` measures all three).
 """
 
 from __future__ import annotations
@@ -20,6 +23,10 @@ from isr_theory.logspace import WHOLE, Shards
 from isr_theory.training.first_state import first_value
 
 Tensor = Any
+_Key = tuple[int, str]
+"""Which parameter, by its id, and the name of its state."""
+_SKIPPING = (torch.optim.SGD, torch.optim.Adam, torch.optim.AdamW, torch.optim.Adagrad)
+"""What has fused kernels, tested to leave everything as it was where they skip a step."""
 
 
 class NonFiniteUpdateError(ArithmeticError):
@@ -59,32 +66,54 @@ class UpdateGuard:
     def step(self, finite: Tensor) -> Tensor:
         """Step where `finite`, the metric of the loss, and all gradients are; return whether.
 
-        The answer is a tensor on the device. Where the optimiser raises, everything is put back;
+        The answer is a tensor on the device. Where an optimiser that is not fused raises,
+        everything is put back;
         raises TypeError, likewise, where it keeps state that is not tensors, or makes state of
         which it is not known what it was before.
         """
         ok = self._all_finite(finite)
-        kept = [_Slot(tensor, tensor.clone()) for tensor in self._tensors()]
-        known = {id(slot.tensor) for slot in kept}
-        replaced = dict(self._state_tensors())
-        try:
-            self.optimizer.step()
-            self._check_state()
-            made = [
-                _Slot(tensor, replaced[key] if key in replaced else self._first(*key))
-                for key, tensor in self._state_tensors()
-                if id(tensor) not in known
-            ]
-        except BaseException:
-            self._restore(torch.zeros_like(ok), kept)
-            self._forget(replaced)
-            raise
-        self._restore(ok, [*kept, *made])
+        before = dict(self._state_tensors())
+        if self._skips():
+            self._step_or_skip(ok, before)
+        else:
+            self._step_and_take_back(ok, before)
         self._steps += 1
         bad = (~ok).long()
         first = torch.where((self._counts[0] == 0) & ~ok, self._steps, self._counts[1])
         self._counts = torch.stack([self._counts[0] + bad, first])
         return ok
+
+    def _skips(self) -> bool:
+        """Whether the optimiser's own kernel leaves everything alone where it is told to."""
+        optimizer = self.optimizer
+        return (
+            type(optimizer) in _SKIPPING
+            and getattr(optimizer, "_step_supports_amp_scaling", False)
+            and all(group.get("fused") for group in optimizer.param_groups)
+        )
+
+    def _step_or_skip(self, ok: Tensor, before: dict[_Key, Tensor]) -> None:
+        """Step with the flag that torch's GradScaler sets, which the fused kernels look at."""
+        self.optimizer.found_inf = (~ok).float()
+        try:
+            self.optimizer.step()
+        finally:
+            del self.optimizer.found_inf
+        # A first step that is skipped leaves what memory held in the buffers that it made.
+        self._restore(ok, self._made(before))
+
+    def _step_and_take_back(self, ok: Tensor, before: dict[_Key, Tensor]) -> None:
+        kept = [_Slot(tensor, tensor.clone()) for tensor in self._parameters()]
+        kept += [_Slot(tensor, tensor.clone()) for tensor in before.values()]
+        try:
+            self.optimizer.step()
+            self._check_state()
+            made = self._made(before)
+        except BaseException:
+            self._restore(torch.zeros_like(ok), kept)
+            self._forget(before)
+            raise
+        self._restore(ok, [*kept, *made])
 
     def check(self) -> None:
         """Raise NonFiniteUpdateError if an update since the last check was not made.
@@ -104,7 +133,7 @@ class UpdateGuard:
         for group in self.optimizer.param_groups:
             yield from group["params"]
 
-    def _state_tensors(self) -> Iterator[tuple[tuple[int, str], Tensor]]:
+    def _state_tensors(self) -> Iterator[tuple[_Key, Tensor]]:
         for parameter, state in self.optimizer.state.items():
             for name, value in state.items():
                 if isinstance(value, torch.Tensor):
@@ -119,19 +148,22 @@ class UpdateGuard:
                         " back on the device: only tensors are allowed"
                     )
 
-    def _tensors(self) -> Iterator[Tensor]:
-        yield from self._parameters()
-        for _, tensor in self._state_tensors():
-            yield tensor
-
     def _all_finite(self, finite: Tensor) -> Tensor:
         device = self._counts.device
         gradients = [p.grad for p in self._parameters() if p.grad is not None]
-        flags = [torch.isfinite(g).all().to(device) for g in gradients]
+        flags = [_is_finite(g).to(device) for g in gradients if g.numel()]
         ok = torch.stack([finite.to(device).bool(), *flags]).all()
         return self.over.largest((~ok).float()) == 0
 
-    def _first(self, parameter: int, name: str) -> Tensor:
+    def _made(self, before: dict[_Key, Tensor]) -> list[_Slot]:
+        """Return the tensors of the state that are new, with what they were made from."""
+        return [
+            _Slot(tensor, before[key] if key in before else self._first(*key))
+            for key, tensor in self._state_tensors()
+            if before.get(key) is not tensor
+        ]
+
+    def _first(self, parameter: int, name: str) -> Any:
         """Return what state made by this step was before it."""
         group = next(
             group
@@ -140,7 +172,7 @@ class UpdateGuard:
         )
         return first_value(self.optimizer, group, name)
 
-    def _forget(self, before: dict[tuple[int, str], Tensor]) -> None:
+    def _forget(self, before: dict[_Key, Tensor]) -> None:
         """Put back which tensors the state has."""
         for parameter, state in list(self.optimizer.state.items()):
             for name in list(state):
@@ -161,3 +193,9 @@ class UpdateGuard:
                     held = tensor.new_full((), held)
                 held = held.to(tensor)
                 torch.where(ok.to(tensor.device), tensor, held, out=tensor)
+
+
+def _is_finite(gradient: Tensor) -> Tensor:
+    """Return whether all numbers are finite, without a tensor of their size."""
+    low, high = gradient.detach().aminmax()
+    return torch.isfinite(low) & torch.isfinite(high)
