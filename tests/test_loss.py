@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import warnings
@@ -528,6 +529,29 @@ def test_every_weight_function_moves_the_policy_by_its_stated_weight(key):
     assert bool(metrics["finite"])
 
 
+def test_only_the_paper_s_power_is_normalised_unless_asked_for():
+    log_pi, log_mu, mask, rewards = tokens()
+    given = (log_pi.requires_grad_(True), log_mu, rewards, mask)
+    for settings, same in (
+        ({"weight": "ppo"}, "none"),
+        ({"weight": "self_normalised"}, "none"),
+        ({}, "group"),
+        # What has the power's key is not therefore the power.
+        ({"weight": dataclasses.replace(TOKEN_POWER, key="power")}, "none"),
+        ({"weight": dataclasses.replace(ATLAS["power"])}, "none"),
+    ):
+        plain, said = (
+            slope_of(loss, *given)[0]
+            for loss in (ISReshapeLoss(**settings), ISReshapeLoss(**settings, normalisation=same))
+        )
+        torch.testing.assert_close(plain, said, rtol=0, atol=0)
+    ratio = (log_pi - log_mu).detach().exp()
+    clip = torch.where(rewards[:, None] >= 0, ratio <= 1.2, ratio >= 0.8)
+    expected = -(ratio * clip * mask * rewards[:, None]) / len(rewards)
+    found = slope_of(ISReshapeLoss(weight="ppo"), *given)[0]
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
+
+
 def test_a_method_that_puts_something_in_the_place_of_the_reward_is_given_it():
     log_pi, log_mu, mask, rewards = tokens()
     shifted = slope_of(
@@ -565,7 +589,9 @@ def test_what_looks_at_the_whole_batch_is_not_cut_into_parts(key):
 def test_weights_of_tokens_are_normalised_by_their_mean_over_tokens():
     log_pi, log_mu, mask, rewards = tokens()
     groups = torch.tensor([0, 1, 2] * 4)
-    loss = ISReshapeLoss(gamma=0.5, weight=TOKEN_POWER, parameters={"cap": 1.2})
+    loss = ISReshapeLoss(
+        gamma=0.5, weight=TOKEN_POWER, parameters={"cap": 1.2}, normalisation="group"
+    )
     slope = slope_of(loss, log_pi.requires_grad_(True), log_mu, rewards, mask, groups)[0]
     own = (0.5 * (log_pi - log_mu)).exp().clamp(max=1.2).detach()
     expected = torch.zeros_like(own)
@@ -606,6 +632,7 @@ SETTINGS = {
     "control of one's own": {"baseline": "control", "control": 0.5},
     "sft": {"weight": "sft"},
     "tokens": {"weight": TOKEN_POWER},
+    "tokens normalised": {"weight": TOKEN_POWER, "normalisation": "group"},
 }
 
 
@@ -630,7 +657,11 @@ def test_micro_batches_of_tokens_add_up():
     log_pi, log_mu, mask, rewards = tokens()
     log_pi.requires_grad_(True)
     groups = torch.tensor([0, 1, 2] * 4)
-    for settings in ({"weight": TOKEN_POWER}, {}, {"weight": TOKEN_POWER, "baseline": "mean"}):
+    for settings in (
+        {"weight": TOKEN_POWER, "normalisation": "group"},
+        {},
+        {"weight": TOKEN_POWER, "baseline": "mean"},
+    ):
         loss = ISReshapeLoss(**settings)
         given = (log_pi, log_mu, rewards, mask, groups)
         plan = loss.plan(*given)
@@ -654,7 +685,7 @@ class NoWaiting(TorchDispatchMode):
 
 
 def arguments(name, device="cpu"):
-    if SETTINGS[name].get("weight") is TOKEN_POWER:
+    if name.startswith("tokens"):
         log_pi, log_mu, mask, rewards = tokens()
         given = [log_pi, log_mu, rewards.abs(), mask, torch.tensor([0, 1, 2] * 4)]
     else:

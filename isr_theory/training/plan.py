@@ -41,7 +41,7 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
     if settings.baseline == "mean":
         baseline = rewards / count.clamp(min=1)
     cell, cells = cells_of(settings, batch)
-    if settings.normalisation != "group":
+    if settings.normalised != "group":
         count = count.sum(0, keepdim=True)
     top = _top(settings, log_w, cell, cells, over)
     advantage = advantages(settings, batch, baseline)
@@ -55,7 +55,7 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
         parts += [own * batch.reward * capped, capped**2]
     total, entries, *fitted = _sums(over, cell, cells, *parts)
     mean_weight = torch.ones_like(total)
-    if settings.normalisation != "none":
+    if settings.normalised != "none":
         mean_weight = total / entries.clamp(min=1)
     share = (count > 0) / (count.clamp(min=1) * (count > 0).sum().clamp(min=1))
     plan = Plan(
@@ -88,7 +88,7 @@ def _sums(over: Shards, cell: Tensor, cells: int, *parts: Tensor) -> tuple[Tenso
 
 def _top(settings: Settings, log_w: Tensor, cell: Tensor, cells: int, over: Shards) -> Tensor:
     """Return each cell's largest log w, 0 where the cell is empty or has no weight above 0."""
-    if settings.normalisation == "none":
+    if settings.normalised == "none":
         return log_w.new_zeros(cells)
     lowest = log_w.new_full((cells,), -math.inf)
     top = over.largest(lowest.scatter_reduce(0, cell, log_w, "amax"))

@@ -50,8 +50,10 @@ class Settings:
     form: Form = "detached"
     """What is differentiated: w^gamma log pi with the weight held, expm1(gamma log w)/gamma, both
     with the gradient weight w^gamma, or, as a warning example, w^gamma itself."""
-    normalisation: Normalisation = "group"
-    """Weights are divided by their mean over a prompt's group, over the batch, or not at all."""
+    normalisation: Normalisation | None = None
+    """Weights are divided by their mean over a prompt's group, over the batch, or not at all. None
+    is "group" for w^gamma, as in the paper, and "none" for every other f, which is then what its
+    source has; see `normalised`."""
     reward_normaliser: bool = False
     """Divide by the mean of f(w) r instead, so that w^gamma r is a distribution: needs r >= 0."""
     baseline: Baseline = "none"
@@ -74,7 +76,7 @@ class Settings:
         check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
         for name, allowed in _WORDS.items():
             value = getattr(self, name)
-            if value not in get_args(allowed):
+            if value not in get_args(allowed) and not (name == "normalisation" and value is None):
                 words = ", ".join(get_args(allowed))
                 raise ValueError(f"{name} must be one of {words}, not {value!r}")
         if self.gamma is not None and not 0 <= self.gamma <= 1:
@@ -104,7 +106,7 @@ class Settings:
                 )
 
     def _check_together(self) -> None:
-        powers = self.entry.key == "power"
+        powers = self.is_power
         for name, wrong, why in (
             ("form", self.form != "detached" and not powers, "needs weight='power'"),
             ("rescale", self.rescale and not powers, "needs weight='power'"),
@@ -126,8 +128,8 @@ class Settings:
             ),
             (
                 "reward_normaliser",
-                self.reward_normaliser and self.normalisation == "none",
-                "needs a normalisation",
+                self.reward_normaliser and self.normalised == "none",
+                "needs a normalisation, 'group' or 'batch'",
             ),
             (
                 "baseline",
@@ -152,6 +154,19 @@ class Settings:
     def entry(self) -> WeightFunction:
         """The weight function itself."""
         return ATLAS[self.weight] if isinstance(self.weight, str) else self.weight
+
+    @property
+    def is_power(self) -> bool:
+        """Whether f is the paper's w^gamma of whole sequences."""
+        # A function of one's own may have the same key.
+        return self.entry is ATLAS["power"]
+
+    @property
+    def normalised(self) -> Normalisation:
+        """The normalisation that holds."""
+        if self.normalisation is not None:
+            return self.normalisation
+        return "group" if self.is_power else "none"
 
 
 _WORDS = {"mode": Mode, "form": Form, "normalisation": Normalisation, "baseline": Baseline}

@@ -51,7 +51,7 @@ class Plan:
 
 def cells_of(settings: Settings, batch: Batch) -> tuple[Tensor, int]:
     """Return which cell of the normaliser each sequence is in, and how many cells there are."""
-    if settings.normalisation == "group":
+    if settings.normalised == "group":
         return batch.prompt, batch.n_groups
     return torch.zeros_like(batch.prompt), 1
 
@@ -83,7 +83,7 @@ def gradient_weight(
     w^gamma is relative to `top`, so that it cannot overflow where it is normalised.
     """
     entry = settings.entry
-    if entry.key == "power":
+    if settings.is_power:
         return torch.exp(scaled(batch.log_w - top, gamma))
     weight = entry.weight(batch.view(advantage), parameters(settings, gamma)).detach()
     return weight if batch.tokens is None else weight * batch.tokens[2]
@@ -141,7 +141,7 @@ def _control(settings: Settings, batch: Batch, plan: Plan, own: Tensor, cell: Te
     numerator = cross - own * batch.reward * capped
     denominator = torch.maximum(square - capped**2, others)
     mean = torch.ones_like(total)
-    if settings.normalisation != "none":
+    if settings.normalised != "none":
         mine = own * batch.reward if settings.reward_normaliser else own
         rest = total - mine
         # What rounding leaves where all others are 0 is no weight.
