@@ -64,12 +64,16 @@ def run_parts(loss, name, mine, cuts, **plan_arguments):
     model = model_at_start()
     features, log_mu, rewards, groups = (part[mine] for part in data(name))
     log_pi, log_mu = log_pi_of(model, features, log_mu)
+    if not loss.uses_groups:
+        groups = None
     plan = loss.plan(log_pi, log_mu, rewards, groups=groups, n_groups=GROUPS, **plan_arguments)
     leaf = log_pi.detach().requires_grad_(True)
     total = torch.zeros((), dtype=torch.float64)
     for part in np.split(np.arange(len(leaf)), cuts):
         value, metrics = loss(
-            leaf[part], log_mu[part], rewards[part], groups=groups[part], plan=plan
+            *(each[part] for each in (leaf, log_mu, rewards)),
+            groups=None if groups is None else groups[part],
+            plan=plan,
         )
         value.backward()
         total += value.detach()

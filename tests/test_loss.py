@@ -82,7 +82,7 @@ def population(rewarded=True):
 def found(loss, rewarded=True):
     """The gradient of -loss in the logits."""
     logits, log_mu, rewards, groups = population(rewarded)
-    value, _ = loss(log_probs(logits), log_mu, rewards, groups=groups)
+    value, _ = loss(log_probs(logits), log_mu, rewards, groups=groups if loss.uses_groups else None)
     (slope,) = torch.autograd.grad(value, logits)
     return -slope.numpy()
 
@@ -105,8 +105,9 @@ def loss_of(**settings):
 @pytest.mark.parametrize("normalisation", ["group", "batch", "none"])
 @pytest.mark.parametrize("baseline", ["none", "mean", "control"])
 def test_the_gradient_is_that_of_enumeration(gamma, form, normalisation, baseline):
+    control = {"control": 0.0} if baseline == "control" else {}
     loss = loss_of(
-        gamma=gamma, form=form, normalisation=normalisation, baseline=baseline, control=0.0
+        gamma=gamma, form=form, normalisation=normalisation, baseline=baseline, **control
     )
     expected = enumerated(gamma, normalisation, centred=baseline == "mean")
     assert close(found(loss), FORMS[form](gamma) * expected)
@@ -125,7 +126,7 @@ def test_the_reward_in_the_normaliser_makes_the_target_a_distribution(
         normalisation=normalisation,
         reward_normaliser=True,
         baseline=baseline,
-        control=0.0,
+        **({"control": 0.0} if baseline == "control" else {}),
     )
     expected = enumerated(gamma, normalisation, reward_normaliser=True)
     assert close(found(loss), FORMS[form](gamma) * expected)
@@ -229,13 +230,13 @@ def test_without_rewards_the_rescaled_gradient_lives_up_to_gamma_1():
 
 def test_the_box_cox_objective_is_what_its_gradient_says():
     """(1/gamma) E_mu[r (w^gamma - 1)], by differences of its own value; the detached has none."""
-    logits, log_mu, rewards, groups = population()
+    logits, log_mu, rewards, _ = population()
     for gamma in (0.0, 1e-9, 0.5, 1.0):
         for form in ("boxcox", "detached"):
             loss = ISReshapeLoss(gamma=gamma, form=form, normalisation="none")
 
             def value(at, loss=loss):
-                return float(loss(log_probs(at), log_mu, rewards, groups=groups)[0])
+                return float(loss(log_probs(at), log_mu, rewards)[0])
 
             step, gains = 1e-6, np.zeros((2, 3))
             with torch.no_grad():
@@ -382,7 +383,7 @@ def test_the_dead_zone_is_shown():
     assert not bool(ISReshapeLoss(rescale=True)(log_pi, log_mu)[1]["dead_zone"])
     assert not bool(ISReshapeLoss()(log_pi, log_mu, rewards)[1]["dead_zone"])
     assert not bool(ISReshapeLoss(gamma_max=0.9)(log_pi, log_mu)[1]["dead_zone"])
-    assert bool(ISReshapeLoss(weight="is", gamma=0.5)(log_pi, log_mu)[1]["dead_zone"])
+    assert bool(ISReshapeLoss(weight="is")(log_pi, log_mu)[1]["dead_zone"])
     assert not bool(ISReshapeLoss(weight="sft")(log_pi, log_mu)[1]["dead_zone"])
 
 
@@ -508,7 +509,8 @@ TOKEN_POWER = WeightFunction(
 def test_every_weight_function_moves_the_policy_by_its_stated_weight(key):
     entry = TOKEN_POWER if key == "token power" else ATLAS[key]
     log_pi, log_mu, mask, rewards = tokens()
-    loss = ISReshapeLoss(gamma=0.5, weight=entry, normalisation="none")
+    fixed = {"gamma": 0.5} if "gamma" in entry.parameters else {}
+    loss = ISReshapeLoss(weight=entry, normalisation="none", **fixed)
     slope, _, metrics = slope_of(loss, log_pi.requires_grad_(True), log_mu, rewards, mask)
     parameters = {**entry.parameters}
     if "gamma" in parameters:
@@ -641,16 +643,43 @@ def test_micro_batches_add_up_to_the_batch(name):
     log_pi, log_mu, rewards = sequences()
     groups = torch.tensor(np.random.default_rng(1).integers(0, 9, 64))
     loss = ISReshapeLoss(**SETTINGS[name])
+    if not loss.uses_groups:
+        groups = None
     plan = loss.plan(log_pi, log_mu, rewards, groups=groups, n_groups=12)
     alone, value, metrics = slope_of(loss, log_pi, log_mu, rewards, groups=groups)
     total, slope = torch.zeros((), dtype=torch.float64), torch.zeros(64, dtype=torch.float64)
     for part in (slice(0, 5), slice(5, 40), slice(40, 40), slice(40, 64)):
-        own, seen = loss(log_pi[part], log_mu[part], rewards[part], groups=groups[part], plan=plan)
+        own, seen = loss(
+            *(each[part] for each in (log_pi, log_mu, rewards)),
+            groups=None if groups is None else groups[part],
+            plan=plan,
+        )
         (mine,) = torch.autograd.grad(own, log_pi)
         total, slope = total + own, slope + mine
         assert torch.equal(seen["gamma"], metrics["gamma"])
     torch.testing.assert_close(total, value, rtol=1e-13, atol=1e-14)
     torch.testing.assert_close(slope, alone, rtol=1e-13, atol=1e-16)
+
+
+@pytest.mark.parametrize(
+    ("settings", "change", "message"),
+    [
+        ({"gamma": 0.3}, {}, "plan was made with gamma=None, but the loss has 0.3"),
+        ({"baseline": "mean"}, {}, "plan was made with baseline='none', but the loss has 'mean'"),
+        ({}, {"groups": None}, "plan was made with groups, and this part is without"),
+        ({}, {"rewards": None}, "plan was made with rewards, and this part is without"),
+    ],
+)
+def test_a_plan_is_for_what_it_was_made_with(settings, change, message):
+    log_pi, log_mu, rewards = sequences()
+    given = {"rewards": rewards, "groups": torch.arange(64) // 4}
+    plan = ISReshapeLoss().plan(log_pi, log_mu, **given)
+    with pytest.raises(ValueError, match=message):
+        ISReshapeLoss(**settings)(log_pi, log_mu, **{**given, **change}, plan=plan)
+    ISReshapeLoss(validate=False)(log_pi, log_mu, **given, plan=plan)
+    plain = ISReshapeLoss().plan(log_pi, log_mu)
+    with pytest.raises(ValueError, match="plan was made without groups, and this part is with"):
+        ISReshapeLoss()(log_pi, log_mu, **given, plan=plain)
 
 
 def test_micro_batches_of_tokens_add_up():
@@ -691,6 +720,8 @@ def arguments(name, device="cpu"):
     else:
         log_pi, log_mu, rewards = sequences()
         given = [log_pi.detach(), log_mu, rewards, None, torch.arange(64) // 8]
+    if not ISReshapeLoss(**SETTINGS[name]).uses_groups:
+        given[4] = None
     return [part if part is None else part.to(device) for part in given]
 
 

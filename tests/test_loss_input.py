@@ -12,6 +12,7 @@ from isr_theory.training import ATLAS, ISReshapeLoss
 
 torch.set_num_threads(1)
 
+LIKE_POWER = dataclasses.replace(ATLAS["sft"], key="power")
 OF_TOKENS = dataclasses.replace(ATLAS["power"], key="token power", level="token")
 
 
@@ -66,6 +67,17 @@ def test_rewards_with_rescaling_are_refused():
 
 
 @pytest.mark.parametrize(
+    "settings", [{"normalisation": "none"}, {"normalisation": "batch"}, {"weight": "sft"}], ids=str
+)
+def test_groups_that_do_nothing_are_refused(settings):
+    zeros, groups = torch.zeros(4), torch.tensor([0, 0, 1, 1])
+    for call in (ISReshapeLoss(**settings), ISReshapeLoss(**settings).plan):
+        with pytest.raises(ValueError, match="groups must be None with normalisation="):
+            call(zeros, zeros, groups=groups)
+    ISReshapeLoss(baseline="mean", **settings)(zeros, zeros, groups=groups)
+
+
+@pytest.mark.parametrize(
     ("settings", "message"),
     [
         ({"rho_min": 1.5}, r"rho_min must be in \(0, 1\), not 1.5"),
@@ -89,6 +101,17 @@ def test_rewards_with_rescaling_are_refused():
         ({"reward_normaliser": True, "weight": "asymre"}, "needs the rewards themselves"),
         ({"reward_normaliser": True, "normalisation": "none"}, "needs a normalisation"),
         ({"weight": OF_TOKENS, "baseline": "control"}, "needs a weight function of whole seq"),
+        ({"control": 0.5}, "control=0.5 needs baseline='control'"),
+        ({"weight": "ppo", "gamma": 0.5}, "gamma=0.5 does nothing: weight='ppo' has no gamma"),
+        ({"weight": "sft", "rho_min": 0.5}, "rho_min=0.5 does nothing: weight='sft'"),
+        ({"weight": "sft", "method": "exact"}, "method='exact' does nothing: weight='sft'"),
+        ({"weight": "sft", "gamma_min": 0.1}, "gamma_min=0.1 does nothing: weight='sft'"),
+        ({"weight": "sft", "gamma_max": 0.5}, "gamma_max=0.5 does nothing: weight='sft'"),
+        ({"gamma": 0.5, "rho_min": 0.5}, "rho_min=0.5 does nothing: gamma=0.5 is fixed"),
+        ({"gamma": 0.5, "method": "exact"}, "method='exact' does nothing: gamma=0.5 is fixed"),
+        ({"gamma": 0.9, "gamma_max": 0.5}, r"gamma=0.9 is not in \[gamma_min, gam"),
+        ({"weight": LIKE_POWER, "form": "boxcox"}, "form='boxcox' needs weight='power'"),
+        ({"weight": LIKE_POWER, "rescale": True}, "rescale=True needs weight='power'"),
         ({"mode": "paper", "baseline": "mean"}, "baseline='mean' is no setting of mode='paper'"),
         ({"mode": "paper", "normalisation": "none"}, "normalisation='none' is no setting"),
         ({"mode": "paper", "gamma": 0.5}, "gamma=0.5 is no setting of mode='paper'"),

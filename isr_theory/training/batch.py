@@ -32,7 +32,8 @@ class Batch:
     """(n,), which group each sequence is of, in [0, n_groups)."""
     n_groups: int
     length: Tensor
-    rewarded: bool
+    given: frozenset[str]
+    """Which of rewards and groups were given."""
     tokens: tuple[Tensor, Tensor, Tensor] | None
     """log pi, log mu and mask, (n, t); padding is 0 in all three."""
 
@@ -65,7 +66,7 @@ def prepare(
     Narrow floats are widened to float32. The gradient of `log_pi` goes on to the caller's tensor.
     """
     check_shapes(log_pi, log_mu, rewards, mask, groups, may_be_empty=may_be_empty)
-    check_rewards_fit(settings, rewards)
+    check_fit(settings, rewards, groups)
     n = log_pi.shape[0]
     if n_groups is None:
         n_groups = 1 if groups is None else max(n, 1)
@@ -89,9 +90,15 @@ def prepare(
         prompt=prompt,
         n_groups=n_groups,
         length=length,
-        rewarded=rewards is not None,
+        given=named(rewards, groups),
         tokens=tokens if settings.entry.level == "token" else None,
     )
+
+
+def named(rewards: Tensor | None, groups: Tensor | None) -> frozenset[str]:
+    """Return which of the two were given."""
+    parts = (("rewards", rewards), ("groups", groups))
+    return frozenset(name for name, part in parts if part is not None)
 
 
 def _tokens(log_pi: Tensor, log_mu: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -139,10 +146,15 @@ def check_shapes(
             )
 
 
-def check_rewards_fit(settings: Settings, rewards: Tensor | None) -> None:
-    """Raise ValueError for rewards with settings that take none."""
+def check_fit(settings: Settings, rewards: Tensor | None, groups: Tensor | None) -> None:
+    """Raise ValueError for what the settings cannot use."""
     if settings.rescale and rewards is not None:
         raise ValueError("rewards must be None with rescale=True: only r = 1 has that limit")
+    if groups is not None and not settings.uses_groups:
+        raise ValueError(
+            f"groups must be None with normalisation={settings.normalised!r} and"
+            f" baseline={settings.baseline!r}, where they do nothing"
+        )
 
 
 def check_values(

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from isr_theory.logspace import WHOLE, Shards
-from isr_theory.training.batch import Batch, check_shapes, prepare
+from isr_theory.training.batch import Batch, check_shapes, named, prepare
 from isr_theory.training.paper import paper_loss
 from isr_theory.training.plan import make_plan
 from isr_theory.training.settings import Settings
@@ -46,14 +46,15 @@ class ISReshapeLoss(Settings):
     A group of one has the weight 1 whatever its w: gamma does nothing there.
 
     The metrics are tensors without a dimension, detached and on the device, of the whole batch
-    that was planned: gamma; ess_ratio, the ESS/n of w^gamma that rho_min is about; ess_update, that
-    of the weights with rewards, baselines and groups; sigma2, Var(log w) with divisor n; kl, the
-    estimate -mean log w of KL(mu || pi); max_weight, the largest share of the update that one
-    weight has; negative_share, the share of weights that push a sequence down, so that the target
-    is no distribution; baseline_biased, whether a baseline moves the expected gradient;
-    dead_zone, whether f is w, by gamma = 1 or its key, and there are no rewards, so that the
-    gradient has the mean 0 (claim DYN.deadzone; `rescale` is the way out); n;
-    loss, of this part; finite, False where a number that matters is NaN or infinite.
+    that was planned: gamma, which where f has none is only what the rule would choose; ess_ratio,
+    the ESS/n of w^gamma, w of whole sequences, that rho_min is about; ess_update, that of the
+    weights with rewards, baselines and groups; sigma2, Var(log w) with divisor n; kl, the estimate
+    -mean log w of KL(mu || pi); max_weight, the largest share of the update that one weight has;
+    negative_share, the share of weights that push a sequence down, so that the target is no
+    distribution; baseline_biased, whether a baseline moves the expected gradient; dead_zone,
+    whether f is w, by gamma = 1 or its key, and there are no rewards, so that the gradient has the
+    mean 0 (claim DYN.deadzone; `rescale` is the way out); n; loss, of this part; finite, False
+    where a number that matters is NaN or infinite.
     In mode "paper" they are gamma, ess_ratio, sigma_sq, max_weight and finite.
     """
 
@@ -69,13 +70,19 @@ class ISReshapeLoss(Settings):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and the metrics; with a plan, this part's share of the global loss.
 
-        Raises TypeError and ValueError naming the argument that is wrong: shapes and types always,
-        and with `validate` a mask that leaves a row empty, rewards that are not finite or are
-        negative with `reward_normaliser`, and group ids outside [0, n_groups).
+        Raises TypeError and ValueError naming the argument that is wrong: shapes, types and what
+        the settings or the plan have no use for always, and with `validate` a mask that leaves a
+        row empty, rewards that are not finite or are negative with `reward_normaliser`, and group
+        ids outside [0, n_groups).
         """
         if self.mode == "paper":
             return self._paper(log_pi, log_mu, rewards, mask, groups, plan)
-        n_groups = None if plan is None else plan.n_groups
+        n_groups = None
+        if plan is not None:
+            if not isinstance(plan, Plan):
+                raise TypeError(f"plan must be a Plan or None, not {type(plan).__name__}")
+            plan.check(self, named(rewards, groups))
+            n_groups = plan.n_groups
         given = (log_pi, log_mu, rewards, mask, groups, n_groups)
         batch = prepare(self, *given, may_be_empty=plan is not None)
         if plan is None:

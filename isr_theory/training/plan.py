@@ -59,6 +59,8 @@ def make_plan(settings: Settings, batch: Batch, over: Shards) -> Plan:
         mean_weight = total / entries.clamp(min=1)
     share = (count > 0) / (count.clamp(min=1) * (count > 0).sum().clamp(min=1))
     plan = Plan(
+        settings=settings,
+        given=batch.given,
         gamma=gamma,
         top=top,
         mean_weight=mean_weight,
@@ -134,7 +136,8 @@ def _metrics(
         "max_weight": (whole > 0) / moves,
         "negative_share": negative / moves,
         "baseline_biased": (settings.baseline == "mean") & ~_is_ratio(settings, gamma),
-        "dead_zone": (not batch.rewarded and not settings.rescale) & _is_ratio(settings, gamma),
+        "dead_zone": ("rewards" not in batch.given and not settings.rescale)
+        & _is_ratio(settings, gamma),
         "n": n,
         "finite": torch.isfinite(largest) & ~torch.isnan(log_sum) & torch.isfinite(gamma),
     }

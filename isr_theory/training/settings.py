@@ -141,19 +141,51 @@ class Settings:
                 raise ValueError(f"{name}={getattr(self, name)!r} {why}")
         if self.mode == "paper":
             self._check_paper()
+        self._check_used()
+
+    def _check_used(self) -> None:
+        """Refuse what would be ignored."""
+        if self.control is not None and self.baseline != "control":
+            raise ValueError(f"control={self.control!r} needs baseline='control'")
+        if not self.uses_gamma:
+            self._refuse_changed(_RULE, f"does nothing: weight={self.entry.key!r} has no gamma")
+        elif self.gamma is not None:
+            self._refuse_changed(
+                ("rho_min", "method"), f"does nothing: gamma={self.gamma!r} is fixed"
+            )
+            if not self.gamma_min <= self.gamma <= self.gamma_max:
+                raise ValueError(
+                    f"gamma={self.gamma!r} is not in [gamma_min, gamma_max] ="
+                    f" [{self.gamma_min}, {self.gamma_max}]"
+                )
+
+    def _refuse_changed(self, names: tuple[str, ...], why: str) -> None:
+        plain = type(self).__dataclass_fields__
+        for name in names:
+            given = getattr(self, name)
+            if given != plain[name].default:
+                raise ValueError(f"{name}={given!r} {why}")
 
     def _check_paper(self) -> None:
-        plain = type(self).__dataclass_fields__
-        for name in _NOT_IN_PAPER:
-            given = getattr(self, name)
-            default = {} if name == "parameters" else plain[name].default
-            if given != default:
-                raise ValueError(f"{name}={given!r} is no setting of mode='paper'")
+        why = "is no setting of mode='paper'"
+        if self.parameters:
+            raise ValueError(f"parameters={self.parameters!r} {why}")
+        self._refuse_changed(_NOT_IN_PAPER, why)
 
     @property
     def entry(self) -> WeightFunction:
         """The weight function itself."""
         return ATLAS[self.weight] if isinstance(self.weight, str) else self.weight
+
+    @property
+    def uses_groups(self) -> bool:
+        """Whether it matters which prompt a sequence is of."""
+        return self.normalised == "group" or self.baseline == "mean"
+
+    @property
+    def uses_gamma(self) -> bool:
+        """Whether f has a gamma."""
+        return "gamma" in self.entry.parameters
 
     @property
     def is_power(self) -> bool:
@@ -170,11 +202,11 @@ class Settings:
 
 
 _WORDS = {"mode": Mode, "form": Form, "normalisation": Normalisation, "baseline": Baseline}
+_RULE = ("gamma", "rho_min", "method", "gamma_min", "gamma_max")
 _NOT_IN_PAPER = (
     "gamma",
     "method",
     "weight",
-    "parameters",
     "form",
     "normalisation",
     "reward_normaliser",

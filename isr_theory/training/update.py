@@ -9,7 +9,7 @@ and the parts of a batch simply add up. A cell is a prompt's group, or the batch
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -30,6 +30,10 @@ CAP = 100.0
 class Plan:
     """What every part of one global batch shares; every tensor is detached and on the device."""
 
+    settings: Settings
+    """What the plan was made with, and for."""
+    given: frozenset[str]
+    """Which of rewards and groups the batch had."""
     gamma: Tensor
     top: Tensor
     """(cells,): the largest log w, to which weights are relative; 0 where none are normalised."""
@@ -47,6 +51,18 @@ class Plan:
     def n_groups(self) -> int:
         """How many group ids there are."""
         return int(self.baseline.shape[0])
+
+    def check(self, settings: Settings, given: frozenset[str]) -> None:
+        """Raise ValueError for settings, or a part with `given`, that were not what was planned."""
+        for each in fields(settings):
+            ours, theirs = getattr(self.settings, each.name), getattr(settings, each.name)
+            if each.name != "validate" and ours != theirs:
+                raise ValueError(
+                    f"plan was made with {each.name}={ours!r}, but the loss has {theirs!r}"
+                )
+        for name in sorted(self.given ^ given):
+            had, has = ("with", "without") if name in self.given else ("without", "with")
+            raise ValueError(f"plan was made {had} {name}, and this part is {has}: they must agree")
 
 
 def cells_of(settings: Settings, batch: Batch) -> tuple[Tensor, int]:
