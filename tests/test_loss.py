@@ -387,6 +387,34 @@ def test_the_dead_zone_is_shown():
     assert not bool(ISReshapeLoss(weight="sft")(log_pi, log_mu)[1]["dead_zone"])
 
 
+@pytest.mark.parametrize("reward", [2.0, 0.0, -1.5])
+def test_the_dead_zone_of_equal_rewards_is_shown(reward):
+    log_pi, log_mu, rewards = sequences(scale=0.1)
+    same = torch.full_like(rewards, reward)
+    assert bool(ISReshapeLoss()(log_pi, log_mu, same)[1]["dead_zone"])
+    assert bool(ISReshapeLoss(weight="is")(log_pi, log_mu, same)[1]["dead_zone"])
+    assert not bool(ISReshapeLoss(gamma=0.9)(log_pi, log_mu, same)[1]["dead_zone"])
+    assert not bool(ISReshapeLoss()(log_pi[:1], log_mu[:1], same[:1])[1]["dead_zone"])
+    same[5] += 1e-9
+    assert not bool(ISReshapeLoss()(log_pi, log_mu, same)[1]["dead_zone"])
+
+
+def test_a_mean_baseline_with_w_itself_only_scales_the_mean_over_all_batches():
+    """By enumeration of every batch of n: (1 - 1/n) E_mu[w r s], as `baseline_biased` has it."""
+    n, mean = 3, np.zeros(3)
+    loss = ISReshapeLoss(weight="is", baseline="mean")
+    for draws in itertools.product(range(3), repeat=n):
+        logits = torch.tensor(LOGITS[0], requires_grad=True)
+        value, metrics = loss(
+            torch.log_softmax(logits, -1)[list(draws)],
+            torch.tensor(np.log(MU[0, list(draws)])),
+            torch.tensor(REWARD[0, list(draws)]),
+        )
+        assert not bool(metrics["baseline_biased"])
+        mean -= MU[0, list(draws)].prod() * torch.autograd.grad(value, logits)[0].numpy()
+    assert close(mean, (1 - 1 / n) * np.array(KNOWN[1.0]))
+
+
 def test_one_sequence_has_the_weight_1_and_gamma_max():
     log_pi = torch.tensor([-2.0], requires_grad=True)
     for settings in ({}, {"form": "boxcox"}, {"method": "auto"}, {"baseline": "control"}):

@@ -51,10 +51,16 @@ class ISReshapeLoss(Settings):
     weights with rewards, baselines and groups; sigma2, Var(log w) with divisor n; kl, the estimate
     -mean log w of KL(mu || pi); max_weight, the largest share of the update that one weight has;
     negative_share, the share of weights that push a sequence down, so that the target is no
-    distribution; baseline_biased, whether a baseline moves the expected gradient; dead_zone,
-    whether f is w, by gamma = 1 or its key, and there are no rewards, so that the gradient has the
-    mean 0 (claim DYN.deadzone; `rescale` is the way out); n; loss, of this part; finite, False
+    distribution; baseline_biased and dead_zone, see below; n; loss, of this part; finite, False
     where a number that matters is NaN or infinite.
+
+    Two of them speak of the population, by E_mu[w grad log pi] = 0. baseline_biased: a "mean"
+    baseline is set and f is not w, so that the expected gradient is another one. Where f is w the
+    mean of n rewards, which has the sequence's own in it, only makes it 1 - 1/n times as large;
+    normalised by the batch's own mean, it is moved by O(1/n) more, as it is without any baseline.
+    dead_zone: f is w, by gamma = 1 or its key, and there are no rewards, or the batch's are all
+    the same, so that the gradient has the mean 0 (claim DYN.deadzone; `rescale` is the way out
+    where there are none), up to the same O(1/n) where it is normalised.
     In mode "paper" they are gamma, ess_ratio, sigma_sq, max_weight and finite.
     """
 

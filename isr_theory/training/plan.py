@@ -136,15 +136,23 @@ def _metrics(
         "max_weight": (whole > 0) / moves,
         "negative_share": negative / moves,
         "baseline_biased": (settings.baseline == "mean") & ~_is_ratio(settings, gamma),
-        "dead_zone": ("rewards" not in batch.given and not settings.rescale)
-        & _is_ratio(settings, gamma),
+        "dead_zone": _is_ratio(settings, gamma) & _same_reward(settings, batch, n, over),
         "n": n,
         "finite": torch.isfinite(largest) & ~torch.isnan(log_sum) & torch.isfinite(gamma),
     }
 
 
+def _same_reward(settings: Settings, batch: Batch, n: Tensor, over: Shards) -> Tensor:
+    """Say whether all sequences of the batch have one reward, of which `rescale` makes use."""
+    if "rewards" not in batch.given:
+        return torch.full_like(n, float(not settings.rescale)) == 1
+    top, minus_bottom = row_max(torch.stack([batch.reward, -batch.reward]), over)
+    # One sequence says nothing about the others.
+    return (top == -minus_bottom) & (n > 1)
+
+
 def _is_ratio(settings: Settings, gamma: Tensor) -> Tensor:
-    """Say whether f is w itself, under which a constant reward has the gradient 0."""
+    """Say whether f is w itself: E_mu[w s] = 0, so that a constant reward moves nothing."""
     entry = settings.entry
     if "gamma" in entry.parameters:
         return gamma >= 1

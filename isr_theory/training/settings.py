@@ -58,8 +58,9 @@ class Settings:
     """Divide by the mean of f(w) r instead, so that w^gamma r is a distribution: needs r >= 0."""
     baseline: Baseline = "none"
     """"mean" takes the group's mean reward off the reward, which for gamma < 1 moves the expected
-    gradient (claim OBJ.baseline; the metric `baseline_biased` says so); "control" takes c w off
-    the weight, which moves it for no gamma, fixed beforehand, and no size of batch (claim
+    gradient (claim OBJ.baseline; the metric `baseline_biased` says so) and for gamma = 1 makes it
+    1 - 1/n times as large, since a sequence's own reward is in the mean of n; "control" takes c w
+    off the weight, which moves it for no gamma, fixed beforehand, and no size of batch (claim
     VAR.control): w itself enters, so that pi and mu must be normalised, and log w below 88 in
     float32."""
     control: float | None = None
