@@ -294,7 +294,7 @@ BUGS = {
     "mu over pi": (batch_module.Batch, "log_w", property(upside_down)),
     "the normaliser over the whole batch": (plan_module, "cells_of", over_the_batch),
     "sums over the wrong axis": (plan_module, "_sums", mean_of_all),
-    "the sign of a centred reward lost": (loss_module, "_held", sign_lost),
+    "the sign of a centred reward lost": (loss_module, "held", sign_lost),
 }
 
 
@@ -795,6 +795,29 @@ def test_what_is_not_a_number_shows_and_hides_nowhere():
                 given[place][3] = bad
                 _, metrics = ISReshapeLoss(**settings)(**given)
                 assert not bool(metrics["finite"]), (place, bad, name)
+
+
+@pytest.mark.parametrize("key", ["tis", "mis", "dft", "cispo", "ppo", "sapo", "luffy", "gmpo"])
+def test_a_token_that_the_policy_rules_out_and_whose_weight_is_0_moves_nothing(key):
+    log_pi, log_mu, mask, rewards = tokens()
+    log_pi[4, 0], rewards[4] = -math.inf, 1.0
+    loss = ISReshapeLoss(weight=key)
+    slope, value, metrics = slope_of(loss, log_pi.requires_grad_(True), log_mu, rewards, mask)
+    assert bool(metrics["finite"])
+    assert bool(torch.isfinite(value))
+    assert float(slope[4, 0]) == 0
+    assert bool(torch.isfinite(slope).all())
+
+
+def test_a_gamma_that_nobody_uses_may_be_no_number():
+    log_pi, log_mu, mask, rewards = tokens()
+    log_mu[4, 0] = -math.inf
+    slope, _, metrics = slope_of(
+        ISReshapeLoss(weight="tis"), log_pi.requires_grad_(True), log_mu, rewards, mask
+    )
+    assert math.isnan(float(metrics["gamma"]))
+    assert bool(torch.isfinite(slope).all())
+    assert bool(metrics["finite"])
 
 
 def test_a_group_without_any_weight_moves_nothing():

@@ -32,6 +32,7 @@ from isr_theory.training.update import (
     parameters,
     penalty,
 )
+from isr_theory.training.weight_function import held
 
 Tensor = Any
 
@@ -154,7 +155,7 @@ def _value(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
     if settings.form != "detached":
         gain = (factor * _power_form(settings, batch, plan)).sum()
     elif settings.entry.surrogate is None and batch.tokens is None:
-        gain = _held(factor * own, batch.log_pi).sum()
+        gain = held(factor * own, batch.log_pi).sum()
     else:
         advantage = advantages(settings, batch, plan.baseline)
         surrogate = settings.entry.differentiated(
@@ -164,14 +165,9 @@ def _value(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
             surrogate = (surrogate * batch.tokens[2]).sum(-1)
         gain = (factor * surrogate).sum()
     if settings.baseline == "control":
-        gain = gain - _held(taken, batch.log_pi).sum()
+        gain = gain - held(taken, batch.log_pi).sum()
     added = penalty(settings, batch, plan)
     return -gain if added is None else added - gain
-
-
-def _held(weight: Tensor, log_pi: Tensor) -> Tensor:
-    """Return weight * log pi, where a weight of 0 asks nothing of log pi, which may be -inf."""
-    return weight * torch.where(weight == 0, 0.0, log_pi)
 
 
 def _power_form(settings: Settings, batch: Batch, plan: Plan) -> Tensor:

@@ -138,7 +138,9 @@ def _metrics(
         "baseline_biased": (settings.baseline == "mean") & ~_is_ratio(settings, gamma),
         "dead_zone": _is_ratio(settings, gamma) & _same_reward(settings, batch, n, over),
         "n": n,
-        "finite": torch.isfinite(largest) & ~torch.isnan(log_sum) & torch.isfinite(gamma),
+        "finite": torch.isfinite(largest)
+        & ~torch.isnan(log_sum)
+        & (torch.isfinite(gamma) | (not settings.uses_gamma)),
     }
 
 

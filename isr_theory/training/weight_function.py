@@ -137,7 +137,7 @@ class WeightFunction:
         if self.surrogate is not None:
             value = self.surrogate(clean, parameters)
         else:
-            value = self.weight(clean, parameters).detach() * clean.log_pi
+            value = held(self.weight(clean, parameters).detach(), clean.log_pi)
         return value if view.mask is None else torch.where(view.mask != 0, value, 0.0)
 
     def added(self, view: View, parameters: Parameters) -> Tensor | None:
@@ -150,6 +150,11 @@ class WeightFunction:
     def rewarded(self, view: View, parameters: Parameters) -> Tensor:
         """Return what f is multiplied by: the reward, or what the method puts in its place."""
         return view.reward if self.advantage is None else self.advantage(view, parameters)
+
+
+def held(weight: Tensor, log_pi: Tensor) -> Tensor:
+    """Return weight * log pi, where a weight of 0 asks nothing of log pi, which may be -inf."""
+    return weight * torch.where(weight == 0, 0.0, log_pi)
 
 
 def exp(log_x: Tensor) -> Tensor:
