@@ -102,7 +102,7 @@ def bound_grid(entry, sign):
         kinked = torch.cat([log_pi, log_pi.new_full((1, 1), math.log(0.5))])
         log_mu = torch.cat([log_mu, log_mu[:1]])
         return view_of(kinked - log_mu, sign, log_mu=log_mu, length=1.0)
-    if "batch" in entry.needs and entry.key != "gmpo":
+    if "batch" in entry.needs:
         # One row moves, the others rest at w = 1.
         log_w = torch.zeros(201, 2000, dtype=torch.float64)
         log_w[:, 0] = torch.linspace(-30, 30, 201)
@@ -183,7 +183,9 @@ def test_where_no_exponent_is_stated_f_looks_at_more_than_w():
     assert {entry.key for entry in without if not entry.needs} == set()
     for entry in without:
         steps = [
-            changed_slopes(entry, need) for need in entry.needs if need not in ("batch", "reward")
+            changed_slopes(entry, need)
+            for need in entry.needs
+            if need not in ("batch", "reward", "row")
         ]
         assert any(steps) or "batch" in entry.needs
 
@@ -231,15 +233,24 @@ def test_what_looks_at_the_batch_keeps_to_its_own_bound():
     assert float(weights("log_smoothing", view).max()) <= math.sqrt(50) / 0.7
 
 
-# GMPO's batch is its own tokens, which rows do not have; its masks are tested below.
-EYES = [
-    (key, need)
-    for key, need in itertools.product(KEYS, ["batch", "length", "mu", "reward"])
-    if (key, need) != ("gmpo", "batch")
-]
+@pytest.mark.parametrize("key", TOKENS)
+def test_a_token_looks_at_its_row_where_it_says_so(key):
+    entry, found = ATLAS[key], []
+    for moved in (0.0, 0.1):
+        view = token_view(0.0)
+        log_pi = view.log_pi.detach().clone()
+        log_pi[1, 2] += moved
+        view = dataclasses.replace(view, log_pi=log_pi)
+        found.append(entry.weight(view.cleaned(), entry.parameters))
+    other_row = torch.equal(found[0][0], found[1][0])
+    same_row = torch.equal(found[0][1, :2], found[1][1, :2])
+    assert other_row == ("batch" not in entry.needs)
+    assert same_row == (not {"batch", "row"} & set(entry.needs))
 
 
-@pytest.mark.parametrize(("key", "need"), EYES)
+@pytest.mark.parametrize(
+    ("key", "need"), [*itertools.product(KEYS, ["batch", "length", "mu", "reward"])]
+)
 def test_f_looks_at_what_it_says(key, need):
     # In and out of every clip; f(first rows) while something else moves.
     log_w = np.r_[-1.5, -0.3, -1e-4, 1e-4, 0.3, 1.5, 2.0]

@@ -582,6 +582,24 @@ def test_only_the_paper_s_power_is_normalised_unless_asked_for():
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("key", ["gspo", "p_gspo", "iw_sft"])
+def test_lengths_speak_for_the_tokens_that_were_summed(key):
+    log_pi, log_mu, mask, rewards = tokens()
+    loss = ISReshapeLoss(weight=key)
+    of_tokens = slope_of(loss, log_pi.requires_grad_(True), log_mu, rewards, mask)[0]
+    whole = [torch.where(mask, part, 0.0).sum(-1).detach() for part in (log_pi, log_mu)]
+    given = (whole[0].requires_grad_(True), whole[1], rewards)
+    for lengths in (mask.sum(-1), mask.sum(-1).double()):
+        slope = slope_of(loss, *given, lengths=lengths)[0]
+        torch.testing.assert_close(slope, of_tokens[:, 0], rtol=1e-12, atol=1e-15)
+    plan = loss.plan(*given, lengths=lengths)
+    parts = [
+        loss(*(each[part] for each in given), lengths=lengths[part], plan=plan)[0]
+        for part in (slice(0, 5), slice(5, 12))
+    ]
+    torch.testing.assert_close(sum(parts), loss(*given, lengths=lengths)[0])
+
+
 def test_a_method_that_puts_something_in_the_place_of_the_reward_is_given_it():
     log_pi, log_mu, mask, rewards = tokens()
     shifted = slope_of(
@@ -601,8 +619,8 @@ def test_a_penalty_is_added_to_the_loss_and_averaged_as_the_rest():
     # P3O: min(w, ESS/n) held, and (1 - ESS/n) (log w + 1/w - 1) differentiated.
     log_pi, log_mu, _, rewards = tokens()
     log_pi, log_mu = log_pi.sum(-1).detach().requires_grad_(True), log_mu.sum(-1)
-    loss = ISReshapeLoss(weight="p3o", normalisation="none")
-    found = slope_of(loss, log_pi, log_mu, rewards)[0]
+    loss = ISReshapeLoss(weight="p3o")
+    found = slope_of(loss, log_pi[:, None], log_mu[:, None], rewards)[0][:, 0]
     w = (log_pi - log_mu).exp().detach()
     share = w.sum() ** 2 / (w * w).sum() / len(w)
     pushed = w.clamp(max=float(share)) * rewards - (1 - share) * (1 - 1 / w)
@@ -673,9 +691,11 @@ def test_micro_batches_add_up_to_the_batch(name):
     loss = ISReshapeLoss(**SETTINGS[name])
     if not loss.uses_groups:
         groups = None
+    if loss.entry.level == "token":
+        log_pi, log_mu = log_pi.detach()[:, None].requires_grad_(True), log_mu[:, None]
     plan = loss.plan(log_pi, log_mu, rewards, groups=groups, n_groups=12)
     alone, value, metrics = slope_of(loss, log_pi, log_mu, rewards, groups=groups)
-    total, slope = torch.zeros((), dtype=torch.float64), torch.zeros(64, dtype=torch.float64)
+    total, slope = torch.zeros((), dtype=torch.float64), torch.zeros_like(log_pi)
     for part in (slice(0, 5), slice(5, 40), slice(40, 40), slice(40, 64)):
         own, seen = loss(
             *(each[part] for each in (log_pi, log_mu, rewards)),
@@ -718,6 +738,7 @@ def test_micro_batches_of_tokens_add_up():
         {"weight": TOKEN_POWER, "normalisation": "group"},
         {},
         {"weight": TOKEN_POWER, "baseline": "mean"},
+        {"weight": "gmpo", "normalisation": "group"},
     ):
         loss = ISReshapeLoss(**settings)
         given = (log_pi, log_mu, rewards, mask, groups)

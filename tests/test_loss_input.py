@@ -56,6 +56,41 @@ def test_bad_masks_are_refused_by_name():
             ISReshapeLoss()(zeros, zeros, mask=mask)
 
 
+@pytest.mark.parametrize(
+    ("weight", "shape", "lengths", "message"),
+    [
+        ("gspo", (3,), None, "lengths must be given with weight='gspo'"),
+        ("p_gspo", (3,), None, "lengths must be given with weight='p_gspo'"),
+        ("iw_sft", (3,), None, "lengths must be given with weight='iw_sft'"),
+        ("gmpo", (3,), None, r"log_pi must be \(n, tokens\) with weight='gmpo'"),
+        ("tis", (3,), None, r"one token are log_pi\[:, None\]"),
+        ("tis", (3,), [1.0, 1.0, 1.0], r"log_pi must be \(n, tokens\) with weight='tis'"),
+        ("gspo", (3, 2), [2.0, 2.0, 2.0], "lengths must be None where log_pi is"),
+        ("power", (3,), [2.0, 2.0, 2.0], "lengths must be None with weight='power'"),
+        ("gspo", (3,), [2.0, 2.0], r"lengths must have the shape \(3,\)"),
+        ("gspo", (3,), [2.0, 0.0, 2.0], r"lengths\[1\] is 0.0: at least one token is needed"),
+        ("gspo", (3,), [2.0, 3.0, math.nan], r"lengths\[2\] is nan: at least one"),
+    ],
+)
+def test_a_function_of_lengths_is_told_them(weight, shape, lengths, message):
+    zeros = torch.zeros(shape)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    loss = ISReshapeLoss(weight=weight)
+    for call in (loss, loss.plan):
+        if call == loss.plan and "batch" in loss.entry.needs:
+            continue
+        with pytest.raises(ValueError, match=message):
+            call(zeros, zeros, lengths=lengths)
+
+
+def test_an_action_of_one_token_is_a_row_of_one():
+    log_pi, log_mu = torch.tensor([[0.5], [-1.0]]), torch.zeros(2, 1)
+    value, _ = ISReshapeLoss(weight="tis", parameters={"C": 1.0})(log_pi, log_mu)
+    assert float(value) == pytest.approx(-(0.5 - torch.tensor(-1.0).exp().item()) / 2)
+    with pytest.raises(TypeError, match="lengths must be a tensor of real numbers or None"):
+        ISReshapeLoss(weight="gspo")(log_pi[:, 0], log_mu[:, 0], lengths=[1, 1])
+
+
 def test_a_batch_has_a_group_at_least():
     with pytest.raises(ValueError, match="n_groups must be at least 1, not 0"):
         ISReshapeLoss().plan(torch.zeros(2), torch.zeros(2), n_groups=0)

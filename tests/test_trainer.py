@@ -131,7 +131,7 @@ def test_the_paper_mode_of_the_loss_stays_on_the_device():
     assert value.device.type == "meta"
 
 
-@pytest.mark.parametrize("name", ["mask", "groups"])
+@pytest.mark.parametrize("name", ["mask", "groups", "lengths"])
 def test_the_paper_mode_knows_no_more_than_the_listing(name):
     with pytest.raises(ValueError, match=f"{name} must be None with mode='paper'"):
         paper().compute_loss(None, Y, **{name: torch.zeros(4, dtype=torch.long)})

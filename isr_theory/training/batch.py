@@ -59,6 +59,7 @@ def prepare(
     groups: Tensor | None,
     n_groups: int | None,
     *,
+    lengths: Tensor | None = None,
     may_be_empty: bool,
 ) -> Batch:
     """Return the batch, or raise ValueError or TypeError naming the argument that is wrong.
@@ -66,7 +67,9 @@ def prepare(
     Narrow floats are widened to float32. The gradient of `log_pi` goes on to the caller's tensor.
     """
     check_shapes(log_pi, log_mu, rewards, mask, groups, may_be_empty=may_be_empty)
+    _same_shape("lengths", _real("lengths", lengths), log_pi.shape[:1])
     check_fit(settings, rewards, groups)
+    check_lengths_fit(settings, log_pi, lengths)
     n = log_pi.shape[0]
     if n_groups is None:
         n_groups = 1 if groups is None else max(n, 1)
@@ -74,13 +77,18 @@ def prepare(
         raise ValueError(f"n_groups must be at least 1, not {n_groups}")
     if settings.validate:
         check_values(settings, rewards, mask, groups, n_groups)
+        if lengths is not None:
+            bad = ~((lengths >= 1) & torch.isfinite(lengths))
+            _refuse("lengths", lengths, bad, "at least one token is needed")
     dtype = torch.promote_types(log_pi.dtype, log_mu.dtype)
     dtype = torch.float32 if dtype.itemsize < 4 else dtype
     log_pi, log_mu = log_pi.to(dtype), log_mu.detach().to(dtype)
-    tokens, length = None, torch.ones_like(log_mu if log_mu.ndim == 1 else log_mu[:, 0])
-    if log_pi.ndim == 2 or settings.entry.level == "token":
+    tokens = None
+    if log_pi.ndim == 2:
         tokens = _tokens(log_pi, log_mu, mask)
         log_pi, log_mu, length = (part.sum(-1) for part in tokens)
+    else:
+        length = torch.ones_like(log_mu) if lengths is None else lengths.to(dtype)
     reward = torch.ones_like(log_mu) if rewards is None else rewards.to(dtype)
     prompt = torch.zeros_like(log_mu, dtype=torch.long) if groups is None else groups.long()
     return Batch(
@@ -103,8 +111,6 @@ def named(rewards: Tensor | None, groups: Tensor | None) -> frozenset[str]:
 
 def _tokens(log_pi: Tensor, log_mu: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Return log pi, log mu and mask by rows of tokens, whatever stands in the padding."""
-    if log_pi.ndim == 1:
-        log_pi, log_mu = log_pi[:, None], log_mu[:, None]
     if mask is None:
         return log_pi, log_mu, torch.ones_like(log_mu)
     counts = mask != 0
@@ -125,11 +131,10 @@ def check_shapes(
         if not isinstance(given, torch.Tensor) or not given.is_floating_point():
             raise TypeError(f"{name} must be a tensor of floats, not {_kind(given)}")
     for name, given in (("rewards", rewards), ("mask", mask), ("groups", groups)):
-        if given is not None and (not isinstance(given, torch.Tensor) or given.is_complex()):
-            raise TypeError(f"{name} must be a tensor of real numbers or None, not {_kind(given)}")
+        _real(name, given)
     if log_pi.ndim not in (1, 2):
         raise ValueError(f"log_pi must be (n,) or (n, tokens), not {tuple(log_pi.shape)}")
-    if not log_pi.numel() and not (may_be_empty and log_pi.ndim == 1):
+    if not log_pi.numel() and not (may_be_empty and not log_pi.shape[0]):
         raise ValueError(f"log_pi is empty, {tuple(log_pi.shape)}: one sequence at least is needed")
     if mask is not None and log_pi.ndim == 1:
         raise ValueError("mask goes with tokens: log_pi is (n,), one number a sequence")
@@ -178,6 +183,35 @@ def check_values(
     if groups is not None:
         why = f"0 to {n_groups - 1} are allowed (torch.unique's inverse numbers any labels so)"
         _refuse("groups", groups, (groups < 0) | (groups >= n_groups), why)
+
+
+def check_lengths_fit(settings: Settings, log_pi: Tensor, lengths: Tensor | None) -> None:
+    """Raise ValueError for a weight function that is not told how many tokens there are."""
+    entry = settings.entry
+    if log_pi.ndim == 2:
+        if lengths is not None:
+            raise ValueError("lengths must be None where log_pi is (n, tokens): the mask counts")
+        return
+    if entry.level == "token":
+        raise ValueError(
+            f"log_pi must be (n, tokens) with weight={entry.key!r}, which weighs tokens, not"
+            f" {tuple(log_pi.shape)}; actions that are one token are log_pi[:, None]"
+        )
+    if "length" in entry.needs and lengths is None:
+        raise ValueError(
+            f"lengths must be given with weight={entry.key!r}, which goes by the number of tokens,"
+            " where log_pi is (n,)"
+        )
+    if "length" not in entry.needs and lengths is not None:
+        raise ValueError(
+            f"lengths must be None with weight={entry.key!r}, for which they do nothing"
+        )
+
+
+def _real(name: str, given: Any) -> Any:
+    if given is not None and (not isinstance(given, torch.Tensor) or given.is_complex()):
+        raise TypeError(f"{name} must be a tensor of real numbers or None, not {_kind(given)}")
+    return given
 
 
 def _refuse(name: str, values: Tensor, bad: Tensor, allowed: str) -> None:

@@ -42,9 +42,11 @@ class ISReshapeLoss(Settings):
     """The loss, a function of tensors with the settings of `Settings`.
 
     (n,) tensors are log-probabilities of sequences; (n, tokens) those of tokens, of which `mask`
-    keeps some: summed to sequences, unless the weight function looks at tokens itself. `rewards`
-    (n,) are 1 where there are none; `groups` (n,) number the prompts from 0, all one by default.
-    A group of one has the weight 1 whatever its w: gamma does nothing there.
+    keeps some: summed to sequences, unless the weight function weighs tokens itself, for which
+    there must be tokens (an action that is one token is (n, 1)). `lengths` (n,) say how many
+    tokens a sequence had where a function goes by that (`needs`) and log-probabilities are (n,).
+    `rewards` (n,) are 1 where there are none; `groups` (n,) number the prompts from 0, all one by
+    default. A group of one has the weight 1 whatever its w: gamma does nothing there.
 
     The metrics are tensors without a dimension, detached and on the device, of the whole batch
     that was planned: gamma, which where f has none is only what the rule would choose; ess_ratio,
@@ -73,6 +75,7 @@ class ISReshapeLoss(Settings):
         mask: Tensor | None = None,
         groups: Tensor | None = None,
         *,
+        lengths: Tensor | None = None,
         plan: Plan | None = None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and the metrics; with a plan, this part's share of the global loss.
@@ -83,7 +86,7 @@ class ISReshapeLoss(Settings):
         ids outside [0, n_groups).
         """
         if self.mode == "paper":
-            return self._paper(log_pi, log_mu, rewards, mask, groups, plan)
+            return self._paper(log_pi, log_mu, rewards, mask, groups, lengths, plan)
         n_groups = None
         if plan is not None:
             if not isinstance(plan, Plan):
@@ -91,7 +94,7 @@ class ISReshapeLoss(Settings):
             plan.check(self, named(rewards, groups))
             n_groups = plan.n_groups
         given = (log_pi, log_mu, rewards, mask, groups, n_groups)
-        batch = prepare(self, *given, may_be_empty=plan is not None)
+        batch = prepare(self, *given, lengths=lengths, may_be_empty=plan is not None)
         if plan is None:
             plan = make_plan(self, batch, WHOLE)
         value = _value(self, batch, plan)
@@ -107,6 +110,7 @@ class ISReshapeLoss(Settings):
         mask: Tensor | None = None,
         groups: Tensor | None = None,
         *,
+        lengths: Tensor | None = None,
         n_groups: int | None = None,
         over: Shards = WHOLE,
     ) -> Plan:
@@ -129,7 +133,8 @@ class ISReshapeLoss(Settings):
             raise ValueError("n_groups must be given where groups lie on several processes")
         given = (log_pi, log_mu, rewards, mask, groups, n_groups)
         with torch.no_grad():
-            return make_plan(self, prepare(self, *given, may_be_empty=shared), over)
+            batch = prepare(self, *given, lengths=lengths, may_be_empty=shared)
+            return make_plan(self, batch, over)
 
     def _paper(
         self,
@@ -138,9 +143,11 @@ class ISReshapeLoss(Settings):
         rewards: Tensor | None,
         mask: Tensor | None,
         groups: Tensor | None,
+        lengths: Tensor | None,
         plan: Plan | None,
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        for name, given in (("mask", mask), ("groups", groups), ("plan", plan)):
+        unknown = {"mask": mask, "groups": groups, "lengths": lengths, "plan": plan}
+        for name, given in unknown.items():
             if given is not None:
                 raise ValueError(f"{name} must be None with mode='paper', which has none")
         check_shapes(log_pi, log_mu, rewards, None, None)

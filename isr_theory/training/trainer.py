@@ -91,11 +91,13 @@ class ISReshapeTrainer:
         *,
         mask: Tensor | None = None,
         groups: Tensor | None = None,
+        lengths: Tensor | None = None,
         plan: Plan | None = None,
     ) -> tuple[Tensor, dict[str, Any]]:
         """Return the loss and its metrics, as `ISReshapeLoss` does for the models' numbers."""
         log_pi, log_mu = self._log_probs(x, y)
-        loss, metrics = self.loss(log_pi, log_mu, rewards, mask, groups, plan=plan)
+        given = (log_pi, log_mu, rewards, mask, groups)
+        loss, metrics = self.loss(*given, lengths=lengths, plan=plan)
         if self.loss.mode == "paper":
             return loss, {k: float(v) for k, v in metrics.items() if k != "finite"}
         return loss, metrics
@@ -108,6 +110,7 @@ class ISReshapeTrainer:
         *,
         mask: Tensor | None = None,
         groups: Tensor | None = None,
+        lengths: Tensor | None = None,
         n_groups: int | None = None,
         over: Shards = WHOLE,
     ) -> Plan:
@@ -118,7 +121,8 @@ class ISReshapeTrainer:
         """
         with torch.no_grad():
             log_pi, log_mu = self._log_probs(x, y)
-        return self.loss.plan(log_pi, log_mu, rewards, mask, groups, n_groups=n_groups, over=over)
+        given = (log_pi, log_mu, rewards, mask, groups)
+        return self.loss.plan(*given, lengths=lengths, n_groups=n_groups, over=over)
 
     def _log_probs(self, x: Any, y: Any) -> tuple[Tensor, Tensor]:
         self._check_frozen()

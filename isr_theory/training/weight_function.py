@@ -20,8 +20,9 @@ Tensor = Any
 """A torch tensor; torch ships no types that mypy follows here."""
 Parameters = Mapping[str, float]
 Level = Literal["sequence", "token"]
-Need = Literal["batch", "length", "mu", "reward"]
-"""What f looks at besides w: the rest of the batch, the length, mu itself (so pi and mu), r."""
+Need = Literal["batch", "length", "mu", "reward", "row"]
+"""What f looks at besides w: the rest of the batch, the length, mu itself (so pi and mu), r, and,
+where it weighs tokens, the other tokens of the row."""
 Exponent = Callable[[Tensor, Parameters], Tensor]
 Bound = Callable[[Parameters], float]
 

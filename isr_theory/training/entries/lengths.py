@@ -109,7 +109,7 @@ ENTRIES = (
         bound=lambda p: math.exp(p["epsilon"]),
         note="The clip is one-sided by the sign of r, and a clipped token has weight 0. A row "
         "without tokens counts as one token of its length.",
-        needs=("batch", "length", "reward"),
+        needs=("row", "length", "reward"),
         negative=UNBOUNDED,
         gamma=_gspo_gamma,
     ),
