@@ -12,6 +12,7 @@ import torch
 from torch import distributed, multiprocessing
 from torch.nn.parallel import DistributedDataParallel
 
+from isr_theory.logspace import WHOLE
 from isr_theory.training import ISReshapeLoss, NonFiniteUpdateError, Ranks, UpdateGuard
 from isr_theory.weights import METHODS
 
@@ -125,6 +126,55 @@ def with_a_nan_on_the_last_rank(rank, world):
     return bool(plan.metrics["finite"]), bool(stepped), kept, raised
 
 
+def refusals(rank, world):
+    """What each rank says of a batch that the last rank has something else of."""
+    last, size = rank == world - 1, 4
+    zeros, plain = torch.zeros(size), {"n_groups": 3, "groups": torch.zeros(size).long()}
+    ones = torch.ones(size)
+    cases = {
+        "bad value": ((zeros, zeros, ones * (torch.nan if last else 1)), plain),
+        "bad shape": ((zeros, zeros[: size - last]), plain),
+        "bad type": ((zeros, [0.0] if last else zeros), plain),
+        "n_groups": ((zeros, zeros), {**plain, "n_groups": 3 + last}),
+        "bits": ((zeros.double() if last else zeros, zeros), plain),
+        "rewards": ((zeros, zeros, ones if last else None), plain),
+        "groups": ((zeros, zeros), {} if last else {**plain, "n_groups": 1}),
+    }
+    said = {}
+    for name, (given, named) in cases.items():
+        try:
+            ISReshapeLoss().plan(*given, **named, over=Ranks())
+            said[name] = ""
+        except (TypeError, ValueError) as error:
+            said[name] = f"{type(error).__name__}: {error}"
+    return said
+
+
+def with_tokens(rank, world):
+    """The gradient of tokens where one rank has none, joined; without ranks, of all of them."""
+    log_pi, log_mu, mask, rewards = token_data()
+    edges = EDGES[world] if world > 1 else (0, N)
+    mine = slice(*edges[rank : rank + 2])
+    if world == 2 and rank == 0:
+        mine = slice(0, 0)
+    if world == 2 and rank == 1:
+        mine = slice(0, N)
+    leaf = log_pi[mine].requires_grad_(True)
+    loss = ISReshapeLoss(weight="gmpo", normalisation="group")
+    given = (leaf, log_mu[mine], rewards[mine], mask[mine])
+    plan = loss.plan(*given, over=Ranks() if world > 1 else WHOLE)
+    loss(*given, plan=plan)[0].backward()
+    return leaf.grad
+
+
+def token_data():
+    rng = np.random.default_rng(8)
+    log_mu = torch.tensor(-2 + 0.1 * rng.standard_normal((N, 6)))
+    log_pi = log_mu + torch.tensor(0.3 * rng.standard_normal((N, 6)))
+    mask = torch.arange(6) < torch.tensor(rng.integers(1, 7, N))[:, None]
+    return log_pi, log_mu, mask, torch.tensor(rng.random(N))
+
+
 def worker(rank, world, folder):
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
@@ -142,6 +192,8 @@ def worker(rank, world, folder):
         found[name] = joined(pieces, world)
     found["ddp"] = joined(with_ddp(rank, world), world)
     found["nan"] = joined(with_a_nan_on_the_last_rank(rank, world), world)
+    found["refusals"] = joined(refusals(rank, world), world)
+    found["tokens"] = joined(with_tokens(rank, world), world)
     if rank == 0:
         torch.save(found, f"{folder}/found.pt")
     # Nobody leaves while another still listens.
@@ -202,6 +254,27 @@ def test_averaging_by_ddp_gives_the_gradient_of_the_global_batch(found):
 
 def test_a_nan_on_one_rank_stops_all(found):
     assert found["nan"] == [(False, False, True, True)] * len(found["nan"])
+
+
+def test_all_ranks_raise_where_one_has_to(found):
+    *others, last = found["refusals"]
+    assert last["bad value"] == "ValueError: rewards[0] is nan: finite numbers are allowed"
+    assert "log_mu must have the shape (4,), not (3,)" in last["bad shape"]
+    assert "TypeError: log_mu must be a tensor of floats, not list" in last["bad type"]
+    for rank in others:
+        for name in ("bad value", "bad shape", "bad type"):
+            assert "another rank refused its part" in rank[name]
+    for rank in found["refusals"]:
+        assert "n_groups must be the same on all ranks, not 3 on one and 4 on" in rank["n_groups"]
+        assert "must be the same on all ranks, not 32 on one and 64 on" in rank["bits"]
+        assert "rewards must be the same on all ranks, not None on one and given" in rank["rewards"]
+        assert "groups must be the same on all ranks, not None on one and given" in rank["groups"]
+
+
+def test_a_rank_may_have_no_rows_of_tokens(found):
+    whole = with_tokens(0, 1)
+    shards = torch.cat(found["tokens"])
+    torch.testing.assert_close(shards, whole, rtol=TOLERANCE, atol=TOLERANCE)
 
 
 def test_ranks_need_a_process_group():

@@ -15,11 +15,13 @@ several ranks, `plan` sees all of it first, so that the parts add up to the loss
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 
 from isr_theory.logspace import WHOLE, Shards
+from isr_theory.training.agreement import agreed
 from isr_theory.training.batch import Batch, check_shapes, named, prepare
 from isr_theory.training.paper import paper_loss
 from isr_theory.training.plan import make_plan
@@ -119,7 +121,9 @@ class ISReshapeLoss(Settings):
         `over=Ranks()` takes in those of all ranks, which must all call this, some perhaps with no
         sequence; group ids then are global, and `n_groups` says how many there are. Raises as the
         call does, and ValueError in mode "paper" and for a weight function that looks at the
-        whole batch, which know no parts.
+        whole batch, which know no parts. With `validate` all ranks raise where one has to, or
+        where they differ in n_groups, in their working type or in having rewards or groups;
+        without it that is the caller's word, and a rank that raises leaves the others waiting.
         """
         if self.mode == "paper":
             raise ValueError("mode='paper' has no plan: its softmax is over the batch it is given")
@@ -132,8 +136,9 @@ class ISReshapeLoss(Settings):
         if shared and groups is not None and n_groups is None:
             raise ValueError("n_groups must be given where groups lie on several processes")
         given = (log_pi, log_mu, rewards, mask, groups, n_groups)
+        whole = partial(prepare, self, *given, lengths=lengths, may_be_empty=shared)
         with torch.no_grad():
-            batch = prepare(self, *given, lengths=lengths, may_be_empty=shared)
+            batch = agreed(whole, log_pi, over) if shared and self.validate else whole()
             return make_plan(self, batch, over)
 
     def _paper(
