@@ -569,8 +569,11 @@ def test_settings_know_their_names():
         ATLAS["power"].settings(gama=0.2)
     with pytest.raises(ValueError, match="sft has no parameter 'gamma'; it has: none"):
         ATLAS["sft"].settings(gamma=0.2)
-    with pytest.raises(ValueError, match="at least 0 is -1"):
-        weights("tis", view_of(LOG_W), C=-1.0)
+    with pytest.raises(ValueError, match=r"tis: C must be in \[0, inf\], not -1.0"):
+        ATLAS["tis"].settings(C=-1.0)
+    for entry in ENTRIES:
+        assert set(entry.ranges) <= set(entry.parameters)
+        entry.check(entry.parameters)
 
 
 def test_branches_differ_where_they_are_stated():

@@ -162,6 +162,20 @@ def test_a_fused_optimiser_is_told_to_skip_and_nothing_is_copied(name, monkeypat
     assert all(torch.equal(after[key], value) for key, value in held.items())
 
 
+def test_the_flag_may_be_a_bool_and_nothing_else():
+    weight = torch.nn.Parameter(torch.ones(2))
+    guard = UpdateGuard(torch.optim.SGD([weight], lr=1.0))
+    weight.grad = torch.ones(2)
+    assert not bool(guard.step(False))
+    assert bool(guard.step(True))
+    assert weight.tolist() == [0.0, 0.0]
+    with pytest.raises(TypeError, match="finite must be a tensor or a bool, not float"):
+        guard.step(1.0)
+    with pytest.raises(ValueError, match=r"finite must be one number, not of shape \(2,\)"):
+        guard.step(torch.tensor([True, True]))
+    assert weight.tolist() == [0.0, 0.0]
+
+
 class Failing(torch.optim.SGD):
     """Fails half way through its parameters."""
 

@@ -157,6 +157,61 @@ def test_bad_settings_are_refused_by_name(settings, message):
         ISReshapeLoss(**settings)
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"weight": None}, "weight must be a key of ATLAS or a WeightFunction, not NoneType"),
+        ({"gamma": "auto"}, "gamma must be a number or None, not str"),
+        ({"control": "fit"}, "control must be a number or None, not str"),
+        ({"rho_min": "a"}, "rho_min must be a number, not str"),
+        ({"gamma_min": None}, "gamma_min must be a number, not NoneType"),
+        ({"gamma_max": "1"}, "gamma_max must be a number, not str"),
+        ({"parameters": 3}, "parameters must be a mapping, not int"),
+        ({"validate": 1}, "validate must be True or False, not int"),
+        ({"weight": "tis", "parameters": {"C": "2"}}, "tis: C must be a number, not str"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_by_name(settings, message):
+    with pytest.raises(TypeError, match=message):
+        ISReshapeLoss(**settings)
+
+
+@pytest.mark.parametrize(
+    ("key", "parameters", "message"),
+    [
+        ("tis", {"C": -1.0}, r"tis: C must be in \[0, inf\], not -1.0"),
+        ("tis", {"C": math.nan}, r"tis: C must be in \[0, inf\], not nan"),
+        ("ppo", {"low": 1.5}, r"ppo: low must be in \[0, 1\], not 1.5"),
+        ("sapo", {"t_positive": 0.0}, r"sapo: t_positive must be in \(0, inf\], not 0.0"),
+        ("dros", {"l": 0.0}, r"dros: l must be in \(0, inf\], not 0.0"),
+        ("log_sum_exp", {"l": 0.5}, r"log_sum_exp: l must be in \[-inf, 0\], not 0.5"),
+    ],
+)
+def test_parameters_out_of_their_range_are_refused_by_name(key, parameters, message):
+    with pytest.raises(ValueError, match=message):
+        ISReshapeLoss(weight=key, parameters=parameters)
+
+
+def test_a_plan_and_devices_are_refused_by_name():
+    zeros = torch.zeros(3)
+    with pytest.raises(TypeError, match="plan must be a Plan or None, not int"):
+        ISReshapeLoss()(zeros, zeros, plan=3)
+    for name in ("log_mu", "rewards", "groups"):
+        given = {"log_mu": zeros, name: torch.zeros(3, device="meta", dtype=KINDS.get(name))}
+        with pytest.raises(ValueError, match=f"{name} must be on cpu as log_pi is, not meta"):
+            ISReshapeLoss()(zeros, **given)
+
+
+KINDS = {"groups": torch.long}
+
+
+def test_settings_can_be_hashed():
+    one, other = ISReshapeLoss(weight="tis", parameters={"C": 2.0}), ISReshapeLoss()
+    assert hash(one) == hash(dataclasses.replace(one))
+    assert {one: 1, other: 2}[ISReshapeLoss()] == 2
+    assert hash(ISReshapeLoss(weight=LIKE_POWER)) is not None
+
+
 def test_settings_cannot_be_changed():
     loss = ISReshapeLoss()
     with pytest.raises(dataclasses.FrozenInstanceError):

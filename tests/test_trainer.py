@@ -186,6 +186,23 @@ def test_a_reference_that_may_move_is_refused_before_any_step():
             call(None, Y)
 
 
+class Spoken:
+    """A model of nothing but log_prob."""
+
+    def __init__(self, values):
+        self.values = torch.tensor(values, dtype=torch.float64)
+
+    def log_prob(self, y, x):
+        return self.values[y]
+
+
+@pytest.mark.parametrize("mode", ["default", "paper"])
+def test_a_model_is_anything_with_log_prob(mode):
+    trainer = ISReshapeTrainer(Spoken(LOG_PI), Spoken(LOG_MU), mode=mode)
+    tables = ISReshapeTrainer(Table(LOG_PI), Table(LOG_MU, frozen=True), mode=mode)
+    assert trainer.compute_loss(None, Y)[0].item() == tables.compute_loss(None, Y)[0].item()
+
+
 def test_no_gradient_reaches_the_reference():
     trainer = default()
     loss, _ = trainer.compute_loss(None, Y)

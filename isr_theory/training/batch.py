@@ -68,6 +68,8 @@ def prepare(
     """
     check_shapes(log_pi, log_mu, rewards, mask, groups, may_be_empty=may_be_empty)
     _same_shape("lengths", _real("lengths", lengths), log_pi.shape[:1])
+    others = {"log_mu": log_mu, "rewards": rewards, "mask": mask, "groups": groups}
+    _same_device(log_pi, {**others, "lengths": lengths})
     check_fit(settings, rewards, groups)
     check_lengths_fit(settings, log_pi, lengths)
     n = log_pi.shape[0]
@@ -228,6 +230,12 @@ def _first(bad: Tensor) -> tuple[int, ...]:
 def _same_shape(name: str, given: Tensor | None, shape: tuple[int, ...]) -> None:
     if given is not None and given.shape != shape:
         raise ValueError(f"{name} must have the shape {tuple(shape)}, not {tuple(given.shape)}")
+
+
+def _same_device(log_pi: Tensor, others: dict[str, Tensor | None]) -> None:
+    for name, given in others.items():
+        if given is not None and given.device != log_pi.device:
+            raise ValueError(f"{name} must be on {log_pi.device} as log_pi is, not {given.device}")
 
 
 def _kind(given: Any) -> str:

@@ -63,7 +63,7 @@ class UpdateGuard:
         self._counts = torch.zeros(2, dtype=torch.long, device=device)
         self._steps = 0
 
-    def step(self, finite: Tensor) -> Tensor:
+    def step(self, finite: Tensor | bool) -> Tensor:
         """Step where `finite`, the metric of the loss, and all gradients are; return whether.
 
         The answer is a tensor on the device. Where an optimiser that is not fused raises,
@@ -148,8 +148,15 @@ class UpdateGuard:
                         " back on the device: only tensors are allowed"
                     )
 
-    def _all_finite(self, finite: Tensor) -> Tensor:
+    def _all_finite(self, finite: Any) -> Tensor:
         device = self._counts.device
+        if isinstance(finite, bool):
+            finite = torch.full((), finite, device=device)
+        if not isinstance(finite, torch.Tensor):
+            raise TypeError(f"finite must be a tensor or a bool, not {type(finite).__name__}")
+        if finite.numel() != 1:
+            raise ValueError(f"finite must be one number, not of shape {tuple(finite.shape)}")
+        finite = finite.reshape(())
         gradients = [p.grad for p in self._parameters() if p.grad is not None]
         flags = [_is_finite(g).to(device) for g in gradients if g.numel()]
         ok = torch.stack([finite.to(device).bool(), *flags]).all()

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 from isr_theory.solver import Method, check_rule
 from isr_theory.training.atlas import ATLAS, WeightFunction
+from isr_theory.training.ranges import check_number
 
 Mode = Literal["default", "paper"]
 Form = Literal["detached", "boxcox", "differentiated"]
@@ -32,7 +33,8 @@ class Settings:
     """The settings of `ISReshapeLoss`.
 
     Raises ValueError for a setting that is not allowed, or that another one makes meaningless,
-    naming it; `form="differentiated"` warns with `DifferentiatedPowerWarning`.
+    naming it, and TypeError for one of another kind; `form="differentiated"` warns with
+    `DifferentiatedPowerWarning`.
     """
 
     rho_min: float = 0.3
@@ -45,7 +47,7 @@ class Settings:
     gamma_max: float = 1.0
     weight: WeightFunction | str = "power"
     """The weight function f, or its key in `ATLAS`; a parameter `gamma` it has is the rule's."""
-    parameters: Mapping[str, float] = field(default_factory=dict)
+    parameters: Mapping[str, float] = field(default_factory=dict, hash=False)
     """Parameters of f other than its own values of them."""
     form: Form = "detached"
     """What is differentiated: w^gamma log pi with the weight held, expm1(gamma log w)/gamma, both
@@ -74,6 +76,7 @@ class Settings:
     """Look at the values of masks, groups and rewards, which makes the host wait for a device."""
 
     def __post_init__(self) -> None:
+        self._check_types()
         check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
         for name, allowed in _WORDS.items():
             value = getattr(self, name)
@@ -94,6 +97,23 @@ class Settings:
                 stacklevel=3,
             )
 
+    def _check_types(self) -> None:
+        for name in ("rho_min", "gamma_min", "gamma_max", "gamma", "control"):
+            value = getattr(self, name)
+            if not (isinstance(value, float) and math.isnan(value)):
+                check_number(name, value, none=name in ("gamma", "control"))
+        for name in ("reward_normaliser", "rescale", "validate"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise TypeError(f"{name} must be True or False, not {type(value).__name__}")
+        weight: object = self.weight
+        if not isinstance(weight, (str, WeightFunction)):
+            kind = type(weight).__name__
+            raise TypeError(f"weight must be a key of ATLAS or a WeightFunction, not {kind}")
+        parameters: object = self.parameters
+        if not isinstance(parameters, Mapping):
+            raise TypeError(f"parameters must be a mapping, not {type(parameters).__name__}")
+
     def _check_weight(self) -> None:
         if isinstance(self.weight, str) and self.weight not in ATLAS:
             raise ValueError(f"weight must be one of {', '.join(ATLAS)}, not {self.weight!r}")
@@ -105,6 +125,7 @@ class Settings:
                     f" {name!r} is not"
                     + (": gamma is an argument of its own" if name == "gamma" else "")
                 )
+        self.entry.check({**self.entry.parameters, **self.parameters})
 
     def _check_together(self) -> None:
         powers = self.is_power

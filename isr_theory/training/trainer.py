@@ -8,11 +8,11 @@ side effects alike; the default mode is the loss as `isr_theory.training.loss` h
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Protocol
 
 import torch
 
-from isr_theory.listings import Policy
 from isr_theory.logspace import WHOLE, Shards, row_max, scaled
 from isr_theory.training.loss import ISReshapeLoss
 from isr_theory.training.paper import paper_ess, paper_gamma
@@ -21,6 +21,13 @@ from isr_theory.training.update import Plan
 from isr_theory.weights import gamma_star
 
 Tensor = Any
+
+
+class Model(Protocol):
+    """What a model has to have; one that has `parameters` too is looked at for what may move."""
+
+    def log_prob(self, y: Any, x: Any) -> Tensor:
+        """Return log-probabilities of answers y to prompts x, (n,) or (n, tokens)."""
 
 
 class ReferenceNotFrozenError(ValueError):
@@ -38,8 +45,8 @@ class ISReshapeTrainer:
 
     def __init__(
         self,
-        model: Policy,
-        ref_model: Policy,
+        model: Model,
+        ref_model: Model,
         rho_min: float = 0.3,
         gamma_min: float = 0.0,
         gamma_max: float = 1.0,
@@ -53,7 +60,7 @@ class ISReshapeTrainer:
             rho_min=rho_min, gamma_min=gamma_min, gamma_max=gamma_max, mode=mode, **further
         )
         if mode == "paper":
-            for parameter in ref_model.parameters():
+            for parameter in _parameters(ref_model):
                 parameter.requires_grad = False
         self._check_frozen()
 
@@ -133,9 +140,15 @@ class ISReshapeTrainer:
     def _check_frozen(self) -> None:
         if self.loss.mode == "paper":
             return
-        moving = sum(1 for parameter in self.ref_model.parameters() if parameter.requires_grad)
+        moving = sum(1 for parameter in _parameters(self.ref_model) if parameter.requires_grad)
         if moving:
             raise ReferenceNotFrozenError(
                 f"ref_model has {moving} parameters that require gradients: freeze it with"
                 " requires_grad_(False), and give it no parameter of the model"
             )
+
+
+def _parameters(model: Any) -> Iterable[Any]:
+    """Return the parameters of a model that has any."""
+    parameters = getattr(model, "parameters", None)
+    return parameters() if callable(parameters) else ()

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import torch
 
+from isr_theory.training.ranges import ANY, Range, check_number
+
 Tensor = Any
 """A torch tensor; torch ships no types that mypy follows here."""
 Parameters = Mapping[str, float]
@@ -109,7 +111,9 @@ class WeightFunction:
     """TeX, for matplotlib too."""
     source: str
     weight: Callable[[View, Parameters], Tensor]
-    parameters: Parameters = field(default_factory=dict)
+    parameters: Parameters = field(default_factory=dict, hash=False)
+    ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
+    """Where each parameter may lie; any number, where nothing is said."""
     level: Level = "sequence"
     surrogate: Callable[[View, Parameters], Tensor] | None = None
     exponent: Exponent | None = None
@@ -122,12 +126,22 @@ class WeightFunction:
     penalty: Callable[[View, Parameters], Tensor] | None = None
 
     def settings(self, **changes: float) -> Parameters:
-        """Return the parameters with changes; raises ValueError for a name that f does not have."""
+        """Return the parameters with changes.
+
+        Raises ValueError for a name that f does not have and for a number outside its range,
+        TypeError for what is no number.
+        """
         for name in changes:
             if name not in self.parameters:
                 names = ", ".join(self.parameters) or "none"
                 raise ValueError(f"{self.key} has no parameter {name!r}; it has: {names}")
+        self.check({**self.parameters, **changes})
         return {**self.parameters, **changes}
+
+    def check(self, parameters: Parameters) -> None:
+        """Raise as `settings` does for a parameter that is no number or out of its range."""
+        for name, value in parameters.items():
+            check_number(f"{self.key}: {name}", value, self.ranges.get(name, ANY))
 
     def differentiated(self, view: View, parameters: Parameters) -> Tensor:
         """Return what the loss differentiates, by rows or tokens, before the reward.

@@ -10,6 +10,7 @@ import math
 import torch
 
 from isr_theory.training.entries.ratios import clipped, unclipped
+from isr_theory.training.ranges import AT_LEAST_0, SHARE
 from isr_theory.training.weight_function import (
     Branch,
     Parameters,
@@ -74,6 +75,7 @@ ENTRIES = (
         formula=r"w^{1/L}/L",
         source="arXiv 2507.18071; TRL, importance_sampling_level='sequence' (documentation)",
         parameters={"low": 3e-4, "high": 4e-4},
+        ranges={"low": SHARE, "high": AT_LEAST_0},
         weight=lambda v, p: _weight(v, _gspo_gamma(v.length, p), p),
         surrogate=lambda v, p: _ratio(v, _gspo_gamma(v.length, p), p),
         bound=lambda p: 1 + p["high"],
@@ -88,6 +90,7 @@ ENTRIES = (
         formula=r"L^{-a} w^{L^{-a}}",
         source="openreview OeYb0K8gEu, withdrawn (abstract)",
         parameters={"a": 0.5, "low": 1.0, "high": math.inf},
+        ranges={"low": SHARE, "high": AT_LEAST_0},
         weight=lambda v, p: _weight(v, _p_gspo_gamma(v.length, p), p),
         surrogate=lambda v, p: _ratio(v, _p_gspo_gamma(v.length, p), p),
         bound=lambda p: 1 + p["high"],
@@ -103,6 +106,7 @@ ENTRIES = (
         formula=r"\exp(\overline{\mathrm{clip}(\log w_t, \pm\epsilon)})/L",
         source="arXiv 2507.20673; verl, loss_mode='geo_mean' (code)",
         parameters={"epsilon": 0.4},
+        ranges={"epsilon": AT_LEAST_0},
         level="token",
         weight=_gmpo,
         surrogate=_gmpo_share,
@@ -119,6 +123,7 @@ ENTRIES = (
         formula=r"\min(w^{t/L}, C)",
         source="arXiv 2507.12856; its code, bounding_trainers.py",
         parameters={"t": 1.0, "C": 16.0},
+        ranges={"C": AT_LEAST_0},
         weight=lambda v, p: exp((_iw_sft_gamma(v.length, p) * v.log_w).clamp(max=log(p["C"]))),
         bound=lambda p: p["C"],
         note="Called importance weights, but the weight of a sequence is its power t/L.",

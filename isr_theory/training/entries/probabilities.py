@@ -10,6 +10,7 @@ import math
 
 import torch
 
+from isr_theory.training.ranges import AT_LEAST_0, SHARE
 from isr_theory.training.weight_function import (
     Parameters,
     Tensor,
@@ -53,6 +54,7 @@ ENTRIES = (
         formula="p^a",
         source="arXiv 2510.00526",
         parameters={"a": 1.0},
+        ranges={"a": AT_LEAST_0},
         level="token",
         weight=lambda v, p: exp(p["a"] * v.log_pi),
         surrogate=_power_objective,
@@ -78,6 +80,7 @@ ENTRIES = (
         formula=r"\pi/(\mu + c)",
         source="Neu 2015",
         parameters={"c": 0.1},
+        ranges={"c": AT_LEAST_0},
         weight=_softened,
         exponent=constant(1.0),
         bound=lambda p: 1 / p["c"] if p["c"] else math.inf,
@@ -90,6 +93,7 @@ ENTRIES = (
         formula=r"\pi/\mu^a",
         source="arXiv 2305.15877 (abstract)",
         parameters={"a": 0.5},
+        ranges={"a": SHARE},
         weight=lambda v, p: exp(v.log_pi - p["a"] * v.log_mu),
         exponent=constant(1.0),
         bound=lambda p: math.inf if p["a"] else 1.0,

@@ -10,6 +10,7 @@ import math
 import torch
 from scipy import optimize
 
+from isr_theory.training.ranges import AT_LEAST_0, POSITIVE, SHARE
 from isr_theory.training.weight_function import (
     Branch,
     Parameters,
@@ -77,6 +78,7 @@ ENTRIES = (
         formula=r"w\,1[w \leq 1 + \epsilon]\ (r \geq 0),\ w\,1[w \geq 1 - \epsilon]\ (r < 0)",
         source="Schulman et al. 2017; TRL, loss_type='grpo' (code)",
         parameters={"low": 0.2, "high": 0.2},
+        ranges={"low": SHARE, "high": AT_LEAST_0},
         level="token",
         weight=lambda v, p: torch.where(unclipped(v.log_w, v.reward, p), exp(v.log_w), 0.0),
         surrogate=lambda v, p: clipped(v.log_w, v.reward, p),
@@ -94,6 +96,7 @@ ENTRIES = (
         formula=r"w\,\mathrm{sech}^2(t (w - 1)/2)",
         source="arXiv 2511.20347; TRL, loss_type='sapo' (code)",
         parameters={"t_positive": 1.0, "t_negative": 1.05},
+        ranges={"t_positive": POSITIVE, "t_negative": POSITIVE},
         level="token",
         weight=_sapo,
         surrogate=_sapo_gate,
@@ -112,6 +115,7 @@ ENTRIES = (
         formula=r"c w/(w + c)^2",
         source="arXiv 2504.14945; its code, off_policy_reshape='p_div_p_0.1'",
         parameters={"c": 0.1},
+        ranges={"c": POSITIVE},
         level="token",
         weight=lambda v, p: (
             torch.sigmoid(_turned(v.log_w, p)) * torch.sigmoid(-_turned(v.log_w, p))

@@ -11,6 +11,7 @@ import math
 
 import torch
 
+from isr_theory.training.ranges import AT_LEAST_0, AT_MOST_0, POSITIVE, SHARE
 from isr_theory.training.weight_function import (
     Branch,
     Parameters,
@@ -100,6 +101,7 @@ ENTRIES = (
         formula=r"((1 - l) w^s + l)^{1/s}",
         source="Metelli et al. 2021 (abstract)",
         parameters={"s": -1.0, "l": 0.5},
+        ranges={"l": SHARE},
         weight=lambda v, p: exp(log_power_mean(v.log_w, p["s"], p["l"])),
         exponent=_power_mean_exponent,
         bound=_power_mean_bound,
@@ -112,6 +114,7 @@ ENTRIES = (
         formula=r"w/(1 - l + l w)",
         source="Metelli et al. 2021; Yamada et al. 2011",
         parameters={"l": 0.5},
+        ranges={"l": SHARE},
         weight=lambda v, p: exp(_log_sub_gaussian(v.log_w, p["l"])),
         exponent=lambda log_w, p: torch.sigmoid(log(1 - p["l"]) - log(p["l"]) - log_w),
         bound=lambda p: 1 / p["l"] if p["l"] else math.inf,
@@ -123,6 +126,7 @@ ENTRIES = (
         formula=r"l w/(w^2 + l)",
         source="Su et al. 2020; v11 of the line of IS Reshape",
         parameters={"l": 1.0},
+        ranges={"l": POSITIVE},
         weight=lambda v, p: exp(_log_dros(v.log_w, p["l"])),
         exponent=lambda log_w, p: torch.tanh(log(p["l"]) / 2 - log_w),
         bound=lambda p: math.sqrt(p["l"]) / 2,
@@ -134,6 +138,7 @@ ENTRIES = (
         formula=r"w^k e^{l (1 - w)}",
         source="arXiv 2602.10693; TRL, loss_type='vespo' (code)",
         parameters={"k_positive": 2.0, "l_positive": 3.0, "k_negative": 3.0, "l_negative": 2.0},
+        ranges=dict.fromkeys(("k_positive", "l_positive", "k_negative", "l_negative"), AT_LEAST_0),
         weight=_vespo,
         exponent=lambda log_w, p: p["k_positive"] - p["l_positive"] * exp(log_w),
         bound=lambda p: _vespo_bound(p["k_positive"], p["l_positive"]),
@@ -151,6 +156,7 @@ ENTRIES = (
         formula=r"w/(1 + w |r|/M),\ M = n^a",
         source="Sakhi et al. 2024, arXiv 2405.14335",
         parameters={"a": 0.5},
+        ranges={"a": AT_LEAST_0},
         weight=_smoothed,
         surrogate=_smoothed_objective,
         note="It smooths the product: M log(1 + w r/M) is differentiated. The source has rewards "
@@ -163,6 +169,7 @@ ENTRIES = (
         formula=r"w e^{l w r}/\overline{e^{l w r}},\ l < 0",
         source="arXiv 2506.06873 (abstract)",
         parameters={"l": -0.1},
+        ranges={"l": AT_MOST_0},
         weight=_log_sum_exp,
         note="Unconfirmed past the abstract; -0.1 is this table's l. The gradient of "
         "(1/l) log mean e^(l w r), which no sum over rows is. It shrinks where r > 0 only; where "

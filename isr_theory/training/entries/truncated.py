@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import torch
 
+from isr_theory.training.ranges import AT_LEAST_0, SHARE
 from isr_theory.training.weight_function import (
     Branch,
     Parameters,
@@ -53,6 +54,7 @@ ENTRIES = (
         formula=r"\min(w, C)",
         source="verl, rollout importance sampling; TRL, mode token_truncate (documentation)",
         parameters={"C": 2.0},
+        ranges={"C": AT_LEAST_0},
         level="token",
         weight=lambda v, p: exp(v.log_w.clamp(max=log(p["C"]))),
         exponent=lambda log_w, p: below(log_w, log(p["C"])),
@@ -65,6 +67,7 @@ ENTRIES = (
         formula=r"\min(w, n^a\,\overline{w})",
         source="Ionides 2008; documentation of the R package loo",
         parameters={"a": 0.5},
+        ranges={"a": AT_LEAST_0},
         weight=_ionides,
         note="The threshold moves with the mean, so no number bounds it; f <= n^a times the mean.",
         needs=("batch",),
@@ -75,6 +78,7 @@ ENTRIES = (
         formula=r"w\,1[lo \leq w \leq hi]",
         source="TRL, modes token_mask and sequence_mask (documentation)",
         parameters={"low": 0.5, "high": 2.0},
+        ranges={"low": AT_LEAST_0, "high": AT_LEAST_0},
         level="token",
         weight=lambda v, p: torch.where(_kept(v.log_w, p), exp(v.log_w), 0.0),
         exponent=lambda log_w, p: inside(_kept(log_w, p), log_w),
@@ -99,6 +103,7 @@ ENTRIES = (
         formula=r"\mathrm{clip}(w, 1 - \epsilon_l, 1 + \epsilon_h)",
         source="arXiv 2506.13585; TRL, loss_type='cispo' (code)",
         parameters={"low": 1.0, "high": 4.0},
+        ranges={"low": SHARE, "high": AT_LEAST_0},
         level="token",
         weight=lambda v, p: exp(v.log_w.clamp(log(1 - p["low"]), log(1 + p["high"]))),
         exponent=lambda log_w, p: below(log_w, log(1 + p["high"])) * (log_w > log(1 - p["low"])),
