@@ -252,6 +252,22 @@ def test_the_box_cox_objective_is_what_its_gradient_says():
             assert same == (form == "boxcox" or gamma < 1e-6)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_box_cox_objective_is_smooth_to_gamma_0(dtype):
+    log_pi, log_mu, rewards = (part.detach() for part in sequences(dtype=dtype))
+    leaf = log_pi.requires_grad_(True)
+    at = {
+        gamma: slope_of(
+            ISReshapeLoss(gamma=gamma, form="boxcox", normalisation="none"), leaf, log_mu, rewards
+        )
+        for gamma in (0.0, 1e-45, 1e-40, 1e-35, 1e-31, 1e-25)
+    }
+    # gamma log w is below 1e-24, next to roundings of 1e-7 and 1e-16.
+    for slope, value, _ in at.values():
+        torch.testing.assert_close(value, at[0.0][1], rtol=1e-6, atol=0)
+        torch.testing.assert_close(slope, at[0.0][0], rtol=1e-6, atol=0)
+
+
 def test_the_forms_agree_and_differ_as_they_should():
     for gamma in GAMMAS:
         detached, boxcox, power = (found(loss_of(gamma=gamma, form=form)) for form in FORMS)

@@ -105,6 +105,46 @@ def test_the_paper_mode_is_the_listing(bounds):
             assert found == pytest.approx(ess, rel=1e-13, nan_ok=True)
 
 
+class Narrow(Table):
+    """A policy whose numbers have the type they are given in."""
+
+    def __init__(self, log_probs, dtype):
+        super().__init__(log_probs)
+        self.values = torch.nn.Parameter(self.values.detach().to(dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_the_paper_mode_is_the_listing_in_narrow_floats_too(dtype):
+    compared = 0
+    for log_pi, log_mu, rewards in batches():
+        if not np.isfinite(log_pi).all():
+            continue
+        y, given = torch.arange(len(log_pi)), rewards.to(dtype)
+        models = (Narrow(log_pi, dtype), Narrow(log_mu, dtype))
+        ours = ISReshapeTrainer(*models, mode="paper")
+        theirs = listings.ISReshapeTrainer(*models)
+        (loss, metrics), (expected, others) = (
+            trainer.compute_loss(None, y, given) for trainer in (ours, theirs)
+        )
+        assert loss.dtype == dtype
+        assert torch.equal(loss, expected)
+        # The same operations on the same numbers: to the last bit, but that a root may round.
+        assert metrics == pytest.approx(others, rel=1e-15, nan_ok=True)
+        compared += 1
+    assert compared == 20
+
+
+def test_narrow_floats_are_widened_by_the_default_s_two_helpers():
+    log_w = torch.linspace(-3, 2, 4000).to(torch.bfloat16)
+    fixed = default(gamma=0.3).compute_optimal_gamma(log_w)
+    assert fixed.dtype == torch.float32
+    assert float(fixed) == pytest.approx(0.3, rel=1e-7)
+    ess = default().compute_ess_ratio(log_w, 0.3)
+    assert ess.dtype == torch.float32
+    # Sums of 4000 terms in float32 against float64.
+    assert float(ess) == pytest.approx(float(weights.ess_ratio(log_w.double(), 0.3)), rel=1e-5)
+
+
 def test_one_sequence_in_the_paper_mode_has_gamma_max_by_accident():
     trainer = paper(log_pi=(-1.0,), log_mu=(-3.0,), gamma_max=0.6)
     loss, metrics = trainer.compute_loss(None, torch.arange(1))

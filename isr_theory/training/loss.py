@@ -190,7 +190,9 @@ def _power_form(settings: Settings, batch: Batch, plan: Plan) -> Tensor:
     cell, _ = cells_of(settings, batch)
     log_w = batch.log_pi - batch.log_mu - plan.top[cell]
     log_w = torch.where(log_w == -torch.inf, 0.0, log_w)
-    zero = plan.gamma == 0
+    # (w^g - 1)/g is log w (1 + O(g log w)); below this gamma itself is rounded, or g log w.
+    least = torch.finfo(log_w.dtype)
+    zero = plan.gamma.abs() < least.tiny / least.eps
     if settings.form == "differentiated":
         return torch.exp(plan.gamma * log_w)
     power = torch.expm1(plan.gamma * log_w) / torch.where(zero, 1.0, plan.gamma)

@@ -4,7 +4,8 @@
     loss = -sum softmax(gamma log w) r log pi
 
 Weak spots included: S^2 has the divisor n - 1, below 1e-8 or where it is no number gamma is
-gamma_max, the softmax runs over the whole batch, prompts mixed, and no number is widened.
+gamma_max, the softmax runs over the whole batch, prompts mixed, and no tensor is widened. gamma is
+a double, as the listing's is, whatever the type of the tensors, but stays on the device.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ Tensor = Any
 
 def paper_gamma(settings: Settings, log_w: Tensor) -> Tensor:
     """Return the listing's gamma, a tensor without a dimension."""
-    sigma2 = variance(log_w)
+    # The listing goes on with a Python number here, which is a double.
+    sigma2 = variance(log_w).double()
     closed = torch.sqrt(-math.log(settings.rho_min) / sigma2)
     # A NaN is not below 1e-8, and Python's min(gamma_max, nan) is gamma_max all the same.
     spread = sigma2 >= 1e-8
@@ -38,8 +40,17 @@ def variance(log_w: Tensor) -> Tensor:
 
 def paper_ess(log_w: Tensor, gamma: Tensor) -> Tensor:
     """Return ESS/n of w^gamma as in the listing."""
-    own = torch.softmax(gamma * log_w, dim=0)
+    terms = _scaled(log_w, gamma)
+    own = torch.exp(terms - terms.max())
+    own = own / own.sum()
     return 1.0 / (own**2).sum() / log_w.shape[0]
+
+
+def _scaled(log_w: Tensor, gamma: Any) -> Tensor:
+    """Return gamma * log w as torch has it for a Python number, which no narrow float rounds."""
+    wide = torch.promote_types(log_w.dtype, torch.float32)
+    number = torch.as_tensor(gamma, dtype=torch.float64, device=log_w.device).to(wide)
+    return (log_w.to(wide) * number).to(log_w.dtype)
 
 
 def paper_loss(
@@ -48,7 +59,7 @@ def paper_loss(
     """Return the listing's loss and its four metrics, named as in the paper."""
     log_w = (log_pi - log_mu).detach()
     gamma = paper_gamma(settings, log_w)
-    own = torch.softmax(gamma * log_w, dim=0)
+    own = torch.softmax(_scaled(log_w, gamma), dim=0)
     loss = -torch.sum(own * log_pi if rewards is None else own * rewards * log_pi)
     metrics = {
         "gamma": gamma,

@@ -73,7 +73,7 @@ class ISReshapeTrainer:
         if loss.mode == "paper":
             return float(paper_gamma(loss, log_w))
         if loss.gamma is not None:
-            return torch.full_like(log_w.sum(), loss.gamma)
+            return torch.full_like(_widened(log_w).sum(), loss.gamma)
         return gamma_star(
             log_w,
             loss.rho_min,
@@ -87,7 +87,8 @@ class ISReshapeTrainer:
         """Return ESS/n of w^gamma for log-weights (n,): a tensor, or in mode "paper" a float."""
         if self.loss.mode == "paper":
             return float(paper_ess(log_w, gamma))
-        own = torch.exp(scaled(log_w.detach() - row_max(log_w.detach()), gamma))
+        log_w = _widened(log_w)
+        own = torch.exp(scaled(log_w - row_max(log_w), gamma))
         return (own.sum() ** 2 / (own**2).sum() / log_w.shape[0]).clamp(max=1.0)
 
     def compute_loss(
@@ -146,6 +147,11 @@ class ISReshapeTrainer:
                 f"ref_model has {moving} parameters that require gradients: freeze it with"
                 " requires_grad_(False), and give it no parameter of the model"
             )
+
+
+def _widened(log_w: Tensor) -> Tensor:
+    """Return log-weights in float32 at least, without their gradient."""
+    return log_w.detach().to(torch.promote_types(log_w.dtype, torch.float32))
 
 
 def _parameters(model: Any) -> Iterable[Any]:
