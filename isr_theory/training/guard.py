@@ -44,6 +44,7 @@ class _Slot:
 class UpdateGuard:
     """Steps an optimiser only where the loss and all gradients are finite.
 
+    With torch's GradScaler: unscale_, then this step in the place of the scaler's, then update.
     `over=Ranks()` asks all ranks, where a loss may be NaN on one of them. Buffers of a model, such
     as running means, are written by its forward pass and are not guarded. Raises ValueError for an
     optimiser with momentum and dampening, whose first step differs from all others, so that a
@@ -65,6 +66,8 @@ class UpdateGuard:
 
     def step(self, finite: Tensor | bool) -> Tensor:
         """Step where `finite`, the metric of the loss, and all gradients are; return whether.
+
+        With micro-batches `finite` is the plan's, `plan.metrics["finite"]`.
 
         The answer is a tensor on the device. Where an optimiser that is not fused raises,
         everything is put back;
