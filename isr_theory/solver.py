@@ -42,6 +42,8 @@ SHORT = 1 << 13
 BLOCK = 1 << 14
 # Up to here fourth powers are finite; past it the batch code, which scales first, does the work.
 LARGEST_SPREAD = 1e75
+# Up to here sums are finite, of as many numbers as there may be.
+LARGEST_LEVEL = 1e290
 # The 95% point of chi-square with two degrees of freedom: the limit of Jarque and Bera's statistic.
 NORMAL = 5.991464547107979
 # How far the sample's -log ESS may be from its target for the cumulants to be believed.
@@ -77,20 +79,22 @@ def quick_vector(log_w: Any, method: Method) -> Quick | None:
     # A NaN is the largest and the smallest; subtracting plain floats warns of nothing.
     top, bottom = float(log_w.max()), float(log_w.min())
     spread = top - bottom
-    return Quick(log_w, top, spread) if spread < LARGEST_SPREAD else None
+    near = spread < LARGEST_SPREAD and abs(top) < LARGEST_LEVEL
+    return Quick(log_w, top, spread) if near else None
 
 
 def vector_gamma(quick: Quick, rho_min: float, method: Method, gamma_max: float) -> float:
     """Return gamma for one finite vector, as `batch_gamma` does, with the least overhead."""
     target = -math.log(rho_min)
-    below = quick.levels - quick.top
-    n, mean = below.size, float(below.sum()) / below.size
+    n = quick.levels.size
     if method == "exact":
+        below = quick.levels - quick.top
+        mean = float(below.sum()) / n
         # Only a start: it need not be right to the last digit.
         variance = _product(below, below) / n - mean * mean
         start = math.sqrt(target / variance) if variance > 0 else math.inf
         return _vector_root(below, quick.spread, target, min(start, gamma_max), gamma_max)
-    centred = below - mean
+    centred = quick.levels - float(quick.levels.sum()) / n
     variance = _product(centred, centred) / n
     if not variance > 0:
         return math.inf

@@ -1,4 +1,4 @@
-"""Change the engines, the vocabulary and the weights in one place, and see whether a test notices.
+"""Change the engines, the vocabulary and the formulas in one place, and see whether a test notices.
 
 mutmut makes and runs the mutants, in a scratch copy of the repository, so that nothing here is
 touched. A mutant counts as a message, and is left out, where it differs from the original in

@@ -65,6 +65,12 @@ def test_the_training_guides_code_runs_from_top_to_bottom(capsys):
     assert bool(names["metrics"]["finite"])
 
 
+def test_the_page_of_benchmarks_is_made_of_what_was_measured():
+    command = [sys.executable, "-m", "benchmarks.page", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").glob("*.md")))
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
