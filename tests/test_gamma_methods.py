@@ -3,44 +3,20 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import mpmath
 import numpy as np
 import pytest
 import torch
 
+from benchmarks.peers.cases import hard_case
 from isr_theory import ess_ratio, gamma_star, weights
 from isr_theory.quick import quick_roots
 from isr_theory.testing import DOUBLE
 
-
-def far_clusters(rng, n):
-    """Three levels so far apart that the ESS is flat between them, and flat at gamma = 1."""
-    levels = np.array([0.0, -(10 ** rng.uniform(2.9, 3.4)), -(10 ** rng.uniform(4.6, 5))])
-    return np.repeat(levels, [1, 1 + n // 4, n])
-
-
-def adversarial(seed):
-    """A vector that is hard in one of ten ways, and a target that some gamma meets."""
-    rng = np.random.default_rng([seed, 77])
-    n = int(rng.integers(2, 60))
-    kinds = [
-        lambda: rng.standard_normal(n) * 10 ** rng.uniform(-3, 4),
-        lambda: np.r_[np.zeros(n - 1), 10 ** rng.uniform(-2, 4)],
-        lambda: np.r_[np.zeros(n // 2 + 1), np.full(n - n // 2, -(10 ** rng.uniform(-2, 4)))],
-        lambda: -np.cumsum(np.full(n, 10 ** rng.uniform(-2, 3))),
-        lambda: np.where(rng.random(n) < 0.3, -np.inf, rng.standard_normal(n) * 5),
-        lambda: rng.standard_cauchy(n) * 10,
-        lambda: rng.uniform(-1e4, 1e4, n),
-        lambda: 1e3 + 1e-7 * rng.standard_normal(n),
-        lambda: rng.standard_exponential(n) ** 3,
-        lambda: far_clusters(rng, n),
-    ]
-    log_w = kinds[seed % len(kinds)]()
-    if not np.isfinite(log_w).any():
-        log_w[0] = 0.0
-    share = np.isfinite(log_w).mean()
-    return log_w, float(rng.uniform(0.05, 0.95) * share)
+# The vectors that the peers are asked too, drawn anew.
+adversarial = partial(hard_case, stream=77)
 
 
 def slack(log_w):

@@ -15,9 +15,9 @@ def far_clusters(rng: np.random.Generator, n: int) -> np.ndarray:
     return np.repeat(levels, [1, 1 + n // 4, n])
 
 
-def hard_case(seed: int) -> tuple[np.ndarray, float]:
+def hard_case(seed: int, stream: int = 2026) -> tuple[np.ndarray, float]:
     """Return a vector that is hard in one of ten ways, and a target that some gamma meets."""
-    rng = np.random.default_rng([seed, 2026])
+    rng = np.random.default_rng([seed, stream])
     n = int(rng.integers(2, 60))
     kinds = [
         lambda: rng.standard_normal(n) * 10 ** rng.uniform(-3, 4),
