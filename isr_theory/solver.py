@@ -11,6 +11,7 @@ that Kantorovich's inequality allows every sample of its range.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,7 +21,6 @@ import numpy as np
 
 from isr_theory.logspace import WHOLE, Array, Shards, namespace, on_host, quiet, row_max, shifted
 from isr_theory.quick import CONFIRMED, LONGEST, SMALL_TARGET, quick_roots
-from isr_theory.sweep import cores
 
 Method = Literal["auto", "lognormal", "cumulant", "exact"]
 METHODS = ("auto", "lognormal", "cumulant", "exact")
@@ -226,7 +226,7 @@ def _roots(rows: Any, target: float, gamma_max: float, choose: Callable[..., Any
     """Return the exact gammas of rows: the quick way, and with a bracket where that is not sure."""
     quick = partial(quick_roots, target=target, gamma_max=gamma_max)
     # It makes its own blocks, in memory that it takes but once.
-    gammas = _on_all_cores(rows, quick, max(BLOCK, rows.size // cores() + 1))
+    gammas = _on_all_cores(rows, quick, max(BLOCK, rows.size // _cores() + 1))
     rest = np.flatnonzero(np.isnan(gammas))
     gammas[rest] = _on_all_cores(rows[rest], partial(choose, watch=True), BLOCK)
     return gammas
@@ -240,13 +240,20 @@ def _on_all_cores(rows: Any, choose: Callable[..., Any], size: int) -> Any:
     def block(start: int) -> Any:
         return choose(rows[start : start + step])
 
-    workers = min(cores(), len(edges))
+    workers = min(_cores(), len(edges))
     if workers < 2:
         parts = [block(start) for start in edges]
     else:
         with ThreadPoolExecutor(workers) as pool:
             parts = list(pool.map(block, edges))
     return np.concatenate(parts) if parts else np.empty(0)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _gamma_by_row(

@@ -8,8 +8,6 @@ ones a weight, and a single exponential. The chunk is small enough to stay in th
 from __future__ import annotations
 
 import math
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +15,6 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 CHUNK = 1 << 13
-PART = 1 << 20
-"""Entries that one thread sums up."""
 
 
 def power_sums(
@@ -26,32 +22,8 @@ def power_sums(
 ) -> Array:
     """Return sum of v (w e^-top)^(j step) for j = 0..count-1; v is 1 unless `values` are given.
 
-    `top` is at least the largest log-weight. A weight of 0 counts at no power, 0 included. Long
-    vectors are cut into the same parts whatever the cores, so that the sums are the same too.
+    `top` is at least the largest log-weight. A weight of 0 counts at no power, 0 included.
     """
-    starts = range(0, len(log_w), PART)
-
-    def part(start: int) -> Array:
-        own = None if values is None else values[start : start + PART]
-        return _part_sums(log_w[start : start + PART], top, step, count, own)
-
-    workers = min(cores(), len(starts))
-    if workers < 2:
-        found = [part(start) for start in starts]
-    else:
-        with ThreadPoolExecutor(workers) as pool:
-            found = list(pool.map(part, starts))
-    return np.sum(found, axis=0) if found else np.zeros(count)
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _part_sums(log_w: Array, top: float, step: float, count: int, values: Array | None) -> Array:
     small = math.isqrt(count - 1) + 1
     giant = -(-count // small)
     low, high = np.empty((small, CHUNK)), np.empty((giant, CHUNK))
@@ -60,7 +32,8 @@ def _part_sums(log_w: Array, top: float, step: float, count: int, values: Array 
         chunk = log_w[start : start + CHUNK]
         size = len(chunk)
         first, last = low[:, :size], high[:, :size]
-        ratio = np.exp(step * (chunk - top))
+        with np.errstate(over="ignore"):
+            ratio = np.exp(step * (chunk - top))
         present = (chunk != -math.inf).astype(np.float64)
         first[0] = 1.0
         for k in range(1, small):
