@@ -70,8 +70,9 @@ def _main(package: str, arguments: Sequence[str] | None, err: Console) -> int:
     parsed = _parser(package, known).parse_args(arguments)
     out = Console(soft_wrap=True, highlight=False)
     if parsed.list:
+        width = max(map(len, known))
         for name, module in known.items():
-            out.print(f"{name:<16} {importlib.import_module(module).EXPERIMENT.title}")
+            out.print(f"{name:<{width}} {importlib.import_module(module).EXPERIMENT.title}")
         return OK
     unknown = [name for name in parsed.names if name not in known]
     if unknown:
