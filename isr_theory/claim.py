@@ -282,8 +282,9 @@ class Claim:
 
     `amends` names refuted statements that this one corrects; `sharpens` names statements of the
     paper that it makes exact, extends or explains; `source` cites where a statement that is not
-    the paper's comes from, or says that it is new here. `predicted` is what the theory said of a
-    prediction before it was run, and is never changed; `expect` is then what came of it.
+    the paper's comes from, or says that it is new here. `proof_remark` says what a printed proof
+    lacks that is wrong or has a gap. `predicted` is what the theory said of a prediction before it
+    was run, and is never changed; `expect` is then what came of it.
     """
 
     id: str
@@ -306,6 +307,7 @@ class Claim:
     sharpens: tuple[str, ...] = ()
     source: str = ""
     reading: str = ""
+    proof_remark: Text | None = None
     numbers: tuple[tuple[str, Callable[[], str]], ...] = ()
     single_route: str = ""
     open_reason: str = ""

@@ -57,6 +57,7 @@ class Draft:
         subject: Any,
         expect: Verdict,
         printed_proof: PrintedProof = PrintedProof.NONE,
+        proof_remark: Text | None = None,
         assumes: tuple[Assumption, ...] = (),
         uses: tuple[str, ...] = (),
         amends: tuple[str, ...] = (),

@@ -132,6 +132,15 @@ def test_what_is_open_says_why(claim):
 
 
 @each()
+def test_a_printed_proof_that_falls_short_says_how(claim):
+    short = claim.printed_proof in (PrintedProof.GAP, PrintedProof.WRONG)
+    assert (claim.proof_remark is not None) is short
+    if claim.proof_remark:
+        assert claim.proof_remark.en.endswith(".")
+        assert re.search(r"[\u4e00-\u9fff]", claim.proof_remark.zh)
+
+
+@each()
 def test_words(claim):
     assert claim.title.en
     assert claim.finding.en.endswith(".")

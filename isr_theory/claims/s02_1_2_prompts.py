@@ -93,6 +93,11 @@ T2_1_B = Draft(
     subject=one_for_all,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "The proof holds the prompt fixed; the step to a mean over prompts, where Z(x) comes "
+        "along, is not made.",
+        "证明固定了提示 x；没有做对提示取平均的一步，而此时 Z(x) 会随之出现。",
+    ),
     uses=("T2.1.a",),
     reading="mu, r, pt and pi carry the prompt x as printed, the parameters serve all prompts, and "
     "both sides are plain means over x; the printed proof holds x fixed",

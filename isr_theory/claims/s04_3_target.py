@@ -83,6 +83,10 @@ T4_2_A = Draft(
     subject=HELD,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It holds the target still, without which its last line is false, and does not say so.",
+        "最后一行须把目标视为常数（停止梯度）才成立，证明未说明这一点。",
+    ),
     assumes=(NONNEGATIVE_REWARD, PI_IN_MU),
     uses=("D4.1",),
     reading="the gradient does not enter pi_eff; the printed proof uses this without saying it",
@@ -210,6 +214,10 @@ T4_2_B = Draft(
     subject=formulas.effective_target,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "Its last line differentiates KL(pi_eff || pi) as if pi_eff did not depend on theta.",
+        "最后一行对 KL(π_eff‖π) 求导时，当作 π_eff 与 θ 无关。",
+    ),
     assumes=(NONNEGATIVE_REWARD, PI_IN_MU),
     uses=("D4.1",),
     reading="the gradient is that of the whole divergence, pi_eff included, and 'proportional' "

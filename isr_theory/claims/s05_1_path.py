@@ -231,6 +231,11 @@ T5_2 = Draft(
     subject=GEOMETRIC,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It stops at the first-order condition, which does not yet say that the point is a "
+        "minimum, or the only one.",
+        "只到一阶条件为止，未说明该点是极小点，更未说明唯一。",
+    ),
     assumes=(FINITE_PARTITION,),
     uses=("D5.1",),
     reading="0 <= gamma <= 1, and 0 times an infinite divergence is 0; the printed proof stops at "

@@ -51,6 +51,11 @@ T6_3_A = Draft(
     subject=printed_size,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "It drops score and reward from the second moment as if they were constant, and the "
+        "squared mean with them.",
+        "把二阶矩中的得分与奖励当作常数略去，均值的平方也一并略去。",
+    ),
     uses=("D1.1", "T6.3.b"),
     reading="the factor does not depend on gamma, and is not negative: so both rise or both fall. "
     "One logit; the proof's dominant part, the mean of w^(2 gamma) r^2 s^2, falls as well",

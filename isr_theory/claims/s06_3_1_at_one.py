@@ -79,6 +79,11 @@ C6_4_A = Draft(
     subject=formulas.kl,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It names the property and does not show it; from above it needs a finite moment of "
+        "some order above 1.",
+        "只引用该性质而未证明；从右侧趋近还需某个大于 1 阶的矩有限。",
+    ),
     assumes=(PI_IN_MU,),
     reading="the limit from above under a finite moment of order above 1; the printed proof names "
     "the property and does not show it",

@@ -223,6 +223,11 @@ T7_2_A = Draft(
     subject=formulas.bias_slope,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "'It can be shown' stands in the place of the one step that matters: d log Z/d gamma < "
+        "KL(p* || mu).",
+        "“可以证明”代替了唯一关键的一步：∂log Z_γ/∂γ < KL(p*‖μ)。",
+    ),
     assumes=(TARGET_DIFFERS,),
     uses=("D7.1",),
     reading="the slope at gamma = 0 is -infinity where KL(mu || p*) is; p* = e^(r/tau)/Z is "

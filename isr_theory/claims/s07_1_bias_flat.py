@@ -65,6 +65,10 @@ T7_2_B = Draft(
     subject=formulas.geometric_path,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "The strict inequality that it asserts is an equality at gamma = 1.",
+        "它断言的严格不等式在 γ = 1 处是等式。",
+    ),
     assumes=(TARGET_DIFFERS,),
     uses=("T7.2.a",),
     reading="the theorem names no range; gamma = 1 is in every range that the paper uses",

@@ -172,6 +172,10 @@ C7_5_B = Draft(
     subject=QUARTER,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "It minimises E[w^(2 gamma)] and calls that the variance: the squared mean is missing.",
+        "最小化的是 E[w^{2γ}]，却称之为方差：缺了均值的平方。",
+    ),
     assumes=(LOGNORMAL,),
     uses=("C7.5.a",),
     reading="'variance' is read as the word says, of the weights; 'rather than gamma = 0' is "

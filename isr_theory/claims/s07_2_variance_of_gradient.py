@@ -85,6 +85,10 @@ C7_5_C = Draft(
     subject=QUARTER,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "It minimises a moment of the weights alone: the score is missing, and the squared mean.",
+        "最小化的只是权重的一个矩：缺了得分函数，也缺了均值的平方。",
+    ),
     assumes=(GAUSSIAN_LOCATION,),
     uses=("C7.5.a",),
     reading="'variance' is read of the gradient estimator, as in Theorem 6.3; s is the score",

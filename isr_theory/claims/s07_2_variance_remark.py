@@ -57,6 +57,11 @@ REM7_5 = Draft(
     subject=squared_variation,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "Nothing cancels: a second moment has positive terms only, and this one falls because "
+        "E[w^gamma] does.",
+        "并无正负相消：二阶矩各项皆正，它下降只因 E[w^γ] 下降。",
+    ),
     assumes=(LOGNORMAL,),
     uses=("C7.5.a",),
     reading="if V fell because contributions balance, the weights would vary less about their "

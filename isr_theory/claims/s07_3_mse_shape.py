@@ -79,6 +79,11 @@ T7_6_B = Draft(
     subject=squared_bias,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It rests on the step that the proof of 7.2 leaves out, and on Bias >= 0, which it "
+        "does not mention.",
+        "依赖定理 7.2 证明中缺失的一步，并用到未提及的 Bias ≥ 0。",
+    ),
     assumes=(TARGET_DIFFERS,),
     uses=("D7.1", "T7.2.a"),
     reading="p* = e^(r/tau)/Z is positive wherever mu is",

@@ -46,6 +46,10 @@ T7_6_D = Draft(
     subject=printed_mse,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "One falling and one rising term do not make a minimum; continuity on [0, 1] does.",
+        "一项递减、一项递增并不推出最小值存在；靠的是 [0, 1] 上的连续性。",
+    ),
     assumes=(TARGET_DIFFERS, LOGNORMAL, WEIGHTS_VARY),
     uses=("T7.2.a", "T7.2.b.fix", "T7.6.b", "T7.6.c"),
     reading="the sum as a function of its own, not as the error of an estimator; p* is positive "

@@ -140,6 +140,11 @@ T8_3_B = Draft(
     subject=formulas.gamma_lognormal,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It starts from the ESS of log-normal weights, which neither the theorem nor the "
+        "algorithm assumes.",
+        "证明从对数正态权重的 ESS 出发，而定理与算法都未作此假设。",
+    ),
     assumes=(VALID_RULE,),
     uses=("T8.2",),
     reading="8.3 says that the rule needs nothing but the batch, so it is read without A7.3",

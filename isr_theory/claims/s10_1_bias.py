@@ -84,6 +84,10 @@ TAB10_1_1 = Draft(
     subject=tempered,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It refers to Theorem 7.2, whose proof leaves out the deciding step.",
+        "引自定理 7.2，而其证明缺了关键一步。",
+    ),
     assumes=(TARGET_DIFFERS,),
     uses=("D5.1", "D7.1"),
     reading="p* = e^(r/tau)/Z is positive wherever mu is, as the paper defines it",

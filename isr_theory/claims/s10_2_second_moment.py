@@ -165,6 +165,10 @@ TAB10_1_2_B = Draft(
     subject=Fraction(1, 4),
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It refers to Corollary 7.5, which needs log-normal weights.",
+        "引自推论 7.5，而后者需要对数正态权重。",
+    ),
     assumes=(MUTUAL_SUPPORT, POLICIES_DIFFER),
     uses=("TAB10.1.2.a",),
     reading="the table names no law of w; if V increased above 1/4, V'(1/4) would be at least 0",

@@ -48,6 +48,11 @@ TAB10_1_3 = Draft(
     subject=flattened,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.GAP,
+    proof_remark=Text(
+        "It refers to Theorem 8.2, which is about log-normal weights; the statement holds for "
+        "every law.",
+        "引自定理 8.2，而后者只论对数正态权重；结论对任意分布成立。",
+    ),
     assumes=(MUTUAL_SUPPORT, POLICIES_DIFFER),
     uses=("D8.1",),
     reading="nu_t is mu w^t normalised; gamma > 0 and E[w^(2 gamma)] finite, past which ESS is 0",

@@ -111,6 +111,11 @@ T10_1_A = Draft(
     subject=penalised,
     expect=Verdict.VERIFIED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "A falling and a rising term can have a sum with several minima, and V does not even "
+        "rise below 1/4; convexity gives the one minimum.",
+        "递减项与递增项之和可以有多个最小点，且 V 在 1/4 以下并不递增；唯一性来自凸性。",
+    ),
     assumes=(MUTUAL_SUPPORT, SOMETHING_MOVES),
     uses=("TAB10.1.1", "TAB10.1.2.fix"),
     amends=("T10.1.b",),

@@ -50,6 +50,10 @@ T10_1_B = Draft(
     subject=printed_objective,
     expect=Verdict.REFUTED,
     printed_proof=PrintedProof.WRONG,
+    proof_remark=Text(
+        "A falling and a rising term can have a sum with two equal minima, as they have here.",
+        "递减项与递增项之和可以有两个相等的最小值，此处正是如此。",
+    ),
     uses=("T10.1.a",),
     reading="Var as the word says, the variance of w^gamma, not V = E[w^(2 gamma)] of 7.5",
 )

@@ -39,6 +39,7 @@ def _row(claim: Claim, result: Result) -> Document:
         "expect": claim.expect.value,
         "predicted": claim.predicted.value if claim.predicted else None,
         "printed_proof": claim.printed_proof.value,
+        "proof_remark": claim.proof_remark._asdict() if claim.proof_remark else None,
         "amends": list(claim.amends),
         "assumes": [assumption.key for assumption in claim.assumes],
         "without": {tried.assumption: tried.without for tried in result.tried},

@@ -137,6 +137,7 @@ def explain(console: Console, claim: Claim, result: Result, ledger: Sequence[Cla
         row("  witness", str(finding.witness or ""))
         row("  detail", finding.detail)
     row("printed proof", claim.printed_proof.value)
+    row("", claim.proof_remark.en if claim.proof_remark else "")
     row("one route", claim.single_route)
     row("open because", claim.open_reason)
     row("source", claim.source)
