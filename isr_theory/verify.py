@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isr_theory import __version__, claims, files, runner, search
 from isr_theory.claim import Claim, Route, Verdict
 from isr_theory.judge import SEED, Options, Result
-from isr_theory.report import document, graph, markdown, terminal
+from isr_theory.report import document, errata, graph, latex, markdown, terminal
 
 VERDICTS = Path("docs/verdicts.json")
 EPILOG = """\
@@ -75,6 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         help="processes (default: one a core); never changes a result",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the whole run to a file")
+    parser.add_argument(
+        "--latex", type=Path, metavar="PATH", help="write macros and a table for LaTeX to a file"
+    )
     parser.add_argument("--svg", type=Path, metavar="PATH", help="with graph: the file to write")
     parser.add_argument(
         "--budget",
@@ -193,7 +196,10 @@ def _is_stale(fresh: document.Document, out: Console) -> bool:
     lines = document.differences(old, fresh)
     for line in lines:
         out.print(f"{VERDICTS} is stale: {line}", style="bold red", soft_wrap=True, highlight=False)
-    return bool(lines)
+    pages = errata.stale(VERDICTS.parent, fresh)
+    for page in pages:
+        out.print(f"{VERDICTS.parent / page} is stale", style="bold red", soft_wrap=True)
+    return bool(lines or pages)
 
 
 def _update(fresh: document.Document) -> None:
@@ -201,6 +207,8 @@ def _update(fresh: document.Document) -> None:
     for page in (VERDICTS.with_suffix(".md"), Path("docs/bandits.md"), Path("README.md")):
         if page.exists():
             files.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
+    for name, text in errata.pages(fresh).items():
+        files.write(VERDICTS.parent / name, text)
 
 
 def _options(arguments: argparse.Namespace) -> Options:
@@ -269,10 +277,9 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
         chosen = select(ledger, ids) if ids else list(ledger)
     else:
         chosen = list(ledger) if word == "all" else select(ledger, arguments.what)
-    outputs = ([arguments.json] if arguments.json else []) + (
-        [VERDICTS] if arguments.update else []
-    )
-    files.check_writable(outputs)
+    asked = [path for path in (arguments.json, arguments.latex) if path]
+    files.check_apart(asked, [VERDICTS])
+    files.check_writable(asked + ([VERDICTS] if arguments.update else []))
 
     start = time.monotonic()
     results = _judge(chosen, _options(arguments), arguments, out)
@@ -292,6 +299,8 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
     full = document.document(chosen, results, seed=arguments.seed)
     if arguments.json:
         files.write(arguments.json, document.text(full))
+    if arguments.latex:
+        files.write(arguments.latex, latex.macros(document.committed(full)))
     stale = False
     if arguments.update:
         _update(document.committed(full))

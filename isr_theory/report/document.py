@@ -8,14 +8,16 @@ digits of the neural route, no timings. So a difference in it is a difference in
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from isr_theory.claim import Claim, Finding, Route, Verdict
+from isr_theory.claim import Claim, Finding, Outcome, Route, Verdict
 from isr_theory.judge import Result
 
 SCHEMA = 1
+OPPOSITE = {"==": "!=", "!=": "==", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 EXACT_ROUTES = (Route.SYMBOLIC, Route.CERTIFIED)
 
 Document = dict[str, Any]
@@ -120,6 +122,33 @@ def _without_floats(finding: Document) -> Document:
     if finding["witness"] is not None and finding["route"] not in EXACT_ROUTES:
         row["witness"] = {"point": finding["witness"]["point"]}
     return row
+
+
+def failing_witness(row: Document) -> Document | None:
+    """Return the witness against a claim that says most: exact, and with the values found there."""
+    against = [
+        (not finding["witness"].get("shows"), place, finding["witness"])
+        for place, finding in enumerate(sorted(row["findings"], key=_exactness))
+        if finding["outcome"] == Outcome.FAILS and finding["witness"] is not None
+    ]
+    return min(against)[2] if against else None
+
+
+def _exactness(finding: Document) -> int:
+    return list(Route).index(Route(finding["route"]))
+
+
+def contrast(witness: Document) -> str:
+    """Return what was found at a witness, as the relation that does hold: `1/4 != 0`.
+
+    It needs no words, so it serves in every language; empty where the witness says it otherwise.
+    """
+    shows = str(witness.get("shows", ""))
+    denied = re.fullmatch(r"not (\S+) (\S\S?) (\S+)", shows)
+    if denied and denied[2] in OPPOSITE:
+        return f"{denied[1]} {OPPOSITE[denied[2]]} {denied[3]}"
+    apart = re.fullmatch(r"(\S+) against (\S+)", shows)
+    return f"{apart[1]} != {apart[2]}" if apart else ""
 
 
 def text(content: Document) -> str:
