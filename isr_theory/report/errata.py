@@ -61,13 +61,13 @@ class _Words:
     counts: str
     printed: str
     witness: str
-    wrong: str
     right: str
     proof: Mapping[str, str]
     stop: str
+    comma: str
+    colon: str
     other_proofs: str
     other_intro: str
-    in_section: str
 
 
 _ENGLISH = _Words(
@@ -83,14 +83,14 @@ _ENGLISH = _Words(
     counts="{refuted} of the {printed} statements judged are false in the reading given; "
     "{proofs} more hold though their printed proof falls short.",
     printed="The statement:",
-    witness="Fails at",
-    wrong="What is wrong:",
-    right="What holds instead,",
-    proof={"wrong": "The printed proof is wrong:", "gap": "The printed proof has a gap:"},
+    witness="Fails at ",
+    right="What holds instead, ",
+    proof={"wrong": "The printed proof is wrong. ", "gap": "The printed proof has a gap. "},
     stop=".",
+    comma=", ",
+    colon=": ",
     other_proofs="Proofs that fall short of what is true",
     other_intro="The statement holds; its printed proof does not show it.",
-    in_section="section",
 )
 _CHINESE = _Words(
     key="zh",
@@ -106,13 +106,13 @@ _CHINESE = _Words(
     "另有 {proofs} 条陈述成立，但所印证明不足。",
     printed="原陈述：",
     witness="反例点",
-    wrong="错在何处：",
     right="应改为",
     proof={"wrong": "所印证明有误：", "gap": "所印证明有缺口："},
     stop="。",
+    comma="，",
+    colon="：",
     other_proofs="结论成立而证明不足者",
     other_intro="结论成立，但所印证明并未证出。",
-    in_section="节次",
 )
 PAGES = {"errata.md": _ENGLISH, "errata.zh.md": _CHINESE}
 
@@ -148,31 +148,31 @@ def _page(full: Document, words: _Words) -> str:
     lines += [f"## {words.other_proofs}", "", words.other_intro, ""]
     for row in proofs:
         section = SECTIONS[row["section"]][words.key == "zh"]
-        lines.append(
-            f"- **{row['id']}**, {words.in_section} {_plain(section)}: {_proof(row, words)}"
-        )
+        lines.append(f"- **{row['id']}** ({_plain(section)}){words.colon}{_proof(row, words)}")
     return "\n".join(lines) + "\n"
 
 
 def _entry(row: Document, rows: list[Document], words: _Words) -> Iterator[str]:
-    yield from (f"### {row['id']}: {_plain(row['title'][words.key])}", "")
+    yield from (f"### {row['id']}{words.colon}{_plain(row['title'][words.key])}", "")
     yield from (words.printed, "", *_formula(row["statement"]), "")
     witness = failing_witness(row)
     if witness is not None:
         point = ", ".join(f"{name} = {value}" for name, value in witness["point"].items())
         found = contrast(witness)
-        yield f"- {words.witness} `{point}`" + (f": `{found}`" if found else "") + words.stop
-    yield f"- {words.wrong} {_plain(row['finding'][words.key])}"
+        at = f"- {words.witness}`{point}`"
+        yield at + (f"{words.colon}`{found}`" if found else "") + words.stop
+    yield f"- {_plain(row['finding'][words.key])}"
     if row["proof_remark"]:
         yield f"- {_proof(row, words)}"
     yield ""
     for right in (other for other in rows if row["id"] in other["amends"]):
-        yield from (f"{words.right} **{right['id']}**, {_plain(right['title'][words.key])}:", "")
+        title = _plain(right["title"][words.key])
+        yield from (f"{words.right}**{right['id']}**{words.comma}{title}{words.colon}", "")
         yield from (*_formula(right["statement"]), "", _plain(right["finding"][words.key]), "")
 
 
 def _proof(row: Document, words: _Words) -> str:
-    return f"{words.proof[row['printed_proof']]} {_plain(row['proof_remark'][words.key])}"
+    return words.proof[row["printed_proof"]] + _plain(row["proof_remark"][words.key])
 
 
 def _formula(statement: str) -> tuple[str, ...]:
@@ -181,4 +181,4 @@ def _formula(statement: str) -> tuple[str, ...]:
 
 def _plain(text: str) -> str:
     """Return plain text such that Markdown shows it as it is."""
-    return re.sub(r"([\\*_\[\]<>|`~])", r"\\\1", text)
+    return re.sub(r"([\\*_\[\]<`~])", r"\\\1", text)
