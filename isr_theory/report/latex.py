@@ -9,9 +9,10 @@ quotes. The text depends on the committed form of a run alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal, InvalidOperation
 
+from isr_theory.claim import Outcome, Route
 from isr_theory.claims import listed_ids
 from isr_theory.report.document import Document, contrast, failing_witness
 from isr_theory.report.prose import tex
@@ -21,13 +22,16 @@ DIGITS = 4
 
 ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file.
 % \isrverdict{ID} \isrtitle{ID} \isrfinding{ID} \isrstatement{ID} \isrproof{ID} \isrremark{ID}
-% \isrwitness{ID} \isrsource{ID} \isrnumber{ID}{NAME} \isrnumber*{ID}{NAME} \isrcount{WHAT}
-% \isrtable, which needs the package longtable. \isrstatement is for text, and breaks into lines.
+% \isrwitness{ID} \isrroutes{ID} \isrsource{ID} \isrid{ID} \isrnumber{ID}{NAME}
+% \isrnumber*{ID}{NAME} \isrcount{WHAT} \isrtable, which needs the package longtable. \isrstatement is for text, and breaks into lines.
 \def\isrset#1#2#3{\expandafter\gdef\csname isr@#1@#2\endcsname{#3}}
-\def\isrfetch#1#2#3{\ifcsname isr@#1@#2\endcsname\csname isr@#1@#2\endcsname
+\protected\def\isrfetch#1#2#3{\ifcsname isr@#1@#2\endcsname\csname isr@#1@#2\endcsname
   \else\PackageError{isr}{#3}{The ledger was made by isr_theory; see its list of ids.}??\fi}
-\def\isrfield#1#2{\ifcsname isr@verdict@#2\endcsname\isrfetch{#1}{#2}{claim '#2' has no #1}%
+\protected\def\isrfield#1#2{\ifcsname isr@verdict@#2\endcsname\isrfetch{#1}{#2}{claim '#2' has no #1}%
   \else\PackageError{isr}{there is no claim '#2'}{See the list of ids of isr_theory.}??\fi}
+\providecommand\isrlabel[1]{\texttt{#1}}
+\NewDocumentCommand\isrid{m}{\isrfield{id}{#1}}
+\NewDocumentCommand\isrroutes{m}{\isrfield{routes}{#1}}
 \NewDocumentCommand\isrverdict{m}{\isrfield{verdict}{#1}}
 \NewDocumentCommand\isrtitle{m}{\isrfield{title}{#1}}
 \NewDocumentCommand\isrfinding{m}{\isrfield{finding}{#1}}
@@ -42,7 +46,7 @@ ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file
 \NewDocumentCommand\isrcount{m}{\isrfetch{count}{#1}{nothing is counted as '#1'}}
 """
 TABLE = r"""\begin{longtable}{@{}l>{\raggedright\arraybackslash}p{0.52\linewidth}ll@{}}
-claim & statement & verdict & printed proof \\\hline\endhead
+claim & statement & verdict & proof \\\hline\endhead
 """
 
 
@@ -53,7 +57,7 @@ def macros(full: Document) -> str:
     lines = [line for row in rows for line in _settings(row)]
     lines += [_set("count", what, str(n)) for what, n in _counts(full).items()]
     table = "".join(
-        rf"\texttt{{{row['id']}}} & {tex(row['title']['en'])} & \isrverdict{{{row['id']}}} & "
+        rf"\isrlabel{{{row['id']}}} & {tex(row['title']['en'])} & \isrverdict{{{row['id']}}} & "
         rf"{'' if row['printed_proof'] == 'none' else row['printed_proof']} \\" + "\n"
         for row in rows
     )
@@ -94,7 +98,10 @@ def _of_paper(row: Document) -> bool:
 def _settings(row: Document) -> Iterator[str]:
     id = row["id"]
     witness = failing_witness(row)
+    spoke = {f["route"] for f in row["findings"] if f["outcome"] in (Outcome.HOLDS, Outcome.FAILS)}
+    yield _set("id", id, id)
     yield _set("verdict", id, row["verdict"])
+    yield _set("routes", id, ", ".join(route for route in Route if route in spoke))
     yield _set("title", id, tex(row["title"]["en"]))
     yield _set("finding", id, tex(row["finding"]["en"]))
     yield _set("statement", id, statement(row["statement"]))
@@ -108,6 +115,20 @@ def _settings(row: Document) -> Iterator[str]:
     for name, value in row["numbers"].items():
         yield _set("number", f"{id}@{name}", number(value))
         yield _set("round", f"{id}@{name}", number(value, DIGITS))
+
+
+def captions(texts: Mapping[str, str]) -> str:
+    r"""Return captions of figures by name, for \isrfetch{caption}: what is drawn, and the verdicts.
+
+    A text is a caption as `figures` writes it: a first line, then `ID, VERDICT: finding` a claim.
+    """
+    lines = []
+    for name, text in texts.items():
+        drawn, *claims = text.strip().split("\n")
+        verdicts = [line.split(":")[0].split(", ") for line in claims]
+        shown = ", ".join(rf"\isrlabelled{{{id}}} {verdict}" for id, verdict in verdicts)
+        lines.append(_set("caption", name, f"{tex(drawn)} Claims shown: {shown}."))
+    return r"\providecommand\isrlabelled[1]{\texttt{#1}}%" + "\n" + "\n".join(lines) + "\n"
 
 
 def _set(field: str, key: str, value: str) -> str:
