@@ -23,12 +23,15 @@ DIGITS = 4
 ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file.
 % \isrverdict{ID} \isrtitle{ID} \isrfinding{ID} \isrstatement{ID} \isrproof{ID} \isrremark{ID}
 % \isrwitness{ID} \isrroutes{ID} \isrsource{ID} \isrid{ID} \isrnumber{ID}{NAME}
-% \isrnumber*{ID}{NAME} \isrcount{WHAT} \isrtable, which needs the package longtable. \isrstatement is for text, and breaks into lines.
+% \isrnumber*{ID}{NAME} (rounded) \isrcount{WHAT} \isrtable (needs longtable and array).
+% \isrstatement is for text and breaks into lines; \isrlabel may be redefined: an id in the table.
 \def\isrset#1#2#3{\expandafter\gdef\csname isr@#1@#2\endcsname{#3}}
 \protected\def\isrfetch#1#2#3{\ifcsname isr@#1@#2\endcsname\csname isr@#1@#2\endcsname
   \else\PackageError{isr}{#3}{The ledger was made by isr_theory; see its list of ids.}??\fi}
-\protected\def\isrfield#1#2{\ifcsname isr@verdict@#2\endcsname\isrfetch{#1}{#2}{claim '#2' has no #1}%
-  \else\PackageError{isr}{there is no claim '#2'}{See the list of ids of isr_theory.}??\fi}
+\protected\def\isrfield#1#2{\ifcsname isr@verdict@#2\endcsname
+  \isrfetch{#1}{#2}{claim '#2' has no #1}\else\isrunknown{#2}\fi}
+\protected\def\isrunknown#1{%
+  \PackageError{isr}{there is no claim '#1'}{See the list of ids of isr_theory.}??}
 \providecommand\isrlabel[1]{\texttt{#1}}
 \NewDocumentCommand\isrid{m}{\isrfield{id}{#1}}
 \NewDocumentCommand\isrroutes{m}{\isrfield{routes}{#1}}
@@ -42,7 +45,7 @@ ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file
 \NewDocumentCommand\isrsource{m}{\isrfield{source}{#1}}
 \NewDocumentCommand\isrnumber{s m m}{\ifcsname isr@verdict@#2\endcsname
   \isrfetch{\IfBooleanTF{#1}{round}{number}}{#2@#3}{claim '#2' has no number '#3'}%
-  \else\PackageError{isr}{there is no claim '#2'}{See the list of ids of isr_theory.}??\fi}
+  \else\isrunknown{#2}\fi}
 \NewDocumentCommand\isrcount{m}{\isrfetch{count}{#1}{nothing is counted as '#1'}}
 """
 TABLE = r"""\begin{longtable}{@{}l>{\raggedright\arraybackslash}p{0.52\linewidth}ll@{}}
@@ -137,7 +140,10 @@ def _set(field: str, key: str, value: str) -> str:
 
 
 def _witness(witness: Document) -> str:
-    point = ", ".join(tex(f"{name} = {value}") for name, value in witness["point"].items())
+    names = {"log_w": "log w", "reward": "r"}
+    point = ", ".join(
+        tex(f"{names.get(name, name)} = {value}") for name, value in witness["point"].items()
+    )
     shows = contrast(witness) or witness.get("shows", "")
     return f"{point}: {tex(shows)}" if shows else point
 

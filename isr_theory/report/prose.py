@@ -70,7 +70,10 @@ _ESCAPED = {
 _NAMED = {"E": r"\mathbb{E}", "pt": r"\tilde\pi", "log": r"\log", "min": r"\min", "max": r"\max"}
 _TOKEN = re.compile(
     r"(?P<id>\b[A-Z]+\d+(?:\.\w+)+)"
-    r"|sqrt\((?P<root>[^()]*)\)"
+    r"|(?P<accent>Renyi)|(?P<plain>gamma (?:laws?|function))"
+    r"|(?P<primed>\b(?:[A-Za-z]|Bias))(?P<primes>'+)(?![A-Za-z'])"
+    r"|(?<![\w.])(?P<mantissa>-?\d+(?:\.\d+)?)e(?P<exponent>-?\d+)\b"
+    r"|sqrt(?:\((?P<root>(?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)| (?P<bare>\d+))"
     r"|(?P<script>[\^_])(?:\((?P<group>(?:[^()]|\([^()]*\))*)\)|\{(?P<braced>[^{}]*)\}"
     r"|(?P<one>-?\w+|[*+]))"
     r"|(?P<star>(?<=\w)\*(?=\W|$))"
@@ -95,8 +98,10 @@ def tex(text: str) -> str:
 
 def _in_text(found: re.Match[str]) -> str | None:
     """Return what stays text, None for mathematics."""
-    if found["quote"] or found["id"]:
-        return found["id"] or "`"
+    if found["accent"]:
+        return r"R\'enyi"
+    if found["quote"] or found["id"] or found["plain"]:
+        return found["id"] or found["plain"] or "`"
     sign = found["sign"]
     if sign is not None and sign not in _SIGNS and sign not in _GREEK_LETTERS:
         return _ESCAPED.get(sign, sign)
@@ -130,8 +135,12 @@ def _symbol(word: str) -> str:
 
 
 def _mathematics(found: re.Match[str]) -> str:
-    if found["root"] is not None:
-        return rf"\sqrt{{{_inside(found['root'])}}}"
+    if found["primed"]:
+        return _symbol(found["primed"]) + found["primes"]
+    if found["mantissa"]:
+        return rf"{found['mantissa']}\cdot10^{{{int(found['exponent'])}}}"
+    if found["root"] or found["bare"]:
+        return rf"\sqrt{{{_inside(found['root'] or found['bare'])}}}"
     if found["script"]:
         body = found["group"] or found["braced"] or found["one"]
         return f"{{}}{found['script']}{{{_inside(body)}}}"
