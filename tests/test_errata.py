@@ -82,7 +82,9 @@ def test_contrast_says_what_does_hold():
         ("not 1 <= 1/2", "1 > 1/2"),
         ("not 2 < 1", "2 >= 1"),
         ("not 0 != 0", "0 == 0"),
-        ("0.25 against 0", "0.25 != 0"),
+        ("0.250000000000 against 0", "0.25 != 0"),
+        ("not 1.00000000000 <= 0e-57", "1 > 0"),
+        ("not 1.50e-10 > 100", "1.50e-10 <= 100"),
         ("the slope is 0", ""),
     ):
         assert document.contrast({"point": {}, "shows": shows}) == held

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,6 +135,16 @@ def test_the_command_writes_what_the_committed_document_gives(tmp_path, capsys):
     assert "VERIFIED" in capsys.readouterr().out
 
 
+def test_the_paper_quotes_the_committed_verdicts(tmp_path):
+    command = [sys.executable, "scripts/paper_macros.py", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, cwd=ROOT, env=environment, check=True)
+    assert (tmp_path / "out" / "ledger.tex").read_text(encoding="utf-8") == MACROS
+    captions = (tmp_path / "out" / "captions.tex").read_text(encoding="utf-8")
+    drawn = {path.stem for path in (ROOT / "figures" / "out").glob("*.txt")}
+    assert set(re.findall(r"\\isrset\{caption\}\{(\w+)\}", captions)) == drawn
+
+
 def test_an_unwritable_file_is_refused_before_the_run(capsys):
     assert verify.main(["all", "--latex", "/no/such/folder/ledger.tex"]) == 2
     captured = capsys.readouterr()
@@ -142,6 +156,28 @@ def test_two_outputs_in_one_file_are_refused(tmp_path, capsys):
     path = str(tmp_path / "one")
     assert verify.main(["T8.2", "--json", path, "--latex", path]) == 2
     assert "written twice" in capsys.readouterr().err
+
+
+PAGE = r"\documentclass{article}\usepackage{amsmath,amssymb,array,longtable}\input{ledger}"
+ERRORS = [
+    (r"\isrverdict{T99.9}", "there is no claim 'T99.9'"),
+    (r"\isrnumber{T99.9}{x}", "there is no claim 'T99.9'"),
+    (r"\isrnumber{T7.4}{V at the moon}", "claim 'T7.4' has no number 'V at the moon'"),
+    (r"\isrwitness{T7.4}", "claim 'T7.4' has no witness"),
+    (r"\isrcount{sheep}", "nothing is counted as 'sheep'"),
+    (r"\isrverdict{T7.4} \isrstatement{T7.4} \isrnumber*{T7.4}{V at sigma2 = 1, gamma = 1/4}", ""),
+]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="TeX is not installed")
+@pytest.mark.parametrize(("asked", "error"), ERRORS)
+def test_tex_refuses_what_the_ledger_does_not_have(asked, error, tmp_path):
+    (tmp_path / "ledger.tex").write_text(MACROS, encoding="utf-8")
+    page = rf"{PAGE}\begin{{document}}{asked}\end{{document}}"
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", page]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, errors="replace")
+    assert (done.returncode != 0) is bool(error)
+    assert error in " ".join(done.stdout.split())
 
 
 def test_captions_keep_the_verdicts_and_leave_the_findings():

@@ -146,9 +146,16 @@ def contrast(witness: Document) -> str:
     shows = str(witness.get("shows", ""))
     denied = re.fullmatch(r"not (\S+) (\S\S?) (\S+)", shows)
     if denied and denied[2] in OPPOSITE:
-        return f"{denied[1]} {OPPOSITE[denied[2]]} {denied[3]}"
+        return f"{_short(denied[1])} {OPPOSITE[denied[2]]} {_short(denied[3])}"
     apart = re.fullmatch(r"(\S+) against (\S+)", shows)
-    return f"{apart[1]} != {apart[2]}" if apart else ""
+    return f"{_short(apart[1])} != {_short(apart[2])}" if apart else ""
+
+
+def _short(number: str) -> str:
+    """Return a decimal without the zeros at its end; a ball about 0 prints as 0e-57."""
+    if re.fullmatch(r"0e-\d+", number):
+        return "0"
+    return re.sub(r"(\.\d*?)0+$", r"\1", number).rstrip(".") if "e" not in number else number
 
 
 def text(content: Document) -> str:
