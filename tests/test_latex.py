@@ -70,6 +70,7 @@ PROSE = [
     ("9.3e15 by T6.2", r"@9.3\cdot10^{15}@ by T6.2"),
     ("two gamma laws of Renyi", r"two gamma laws of R\'enyi"),
     ("Bias''(1) and A'", r"@\mathrm{Bias}''@(1) and @A'@"),
+    ("r = e^(by) in pi_eff", r"@r@ @=@ @e@@{}^{by}@ in @\pi@@{}_{\mathrm{eff}}@"),
     ("sqrt(w) log w", r"@\sqrt{w}@ log @w@"),
     ("'it is' {x}_1", r"`it is' \{@x@\}@{}_{1}@"),
 ]

@@ -141,11 +141,12 @@ def _exactness(finding: Document) -> int:
 def contrast(witness: Document) -> str:
     """Return what was found at a witness, as the relation that does hold: `1/4 != 0`.
 
-    It needs no words, so it serves in every language; empty where the witness says it otherwise.
+    It needs no words, so it serves in every language; empty where the witness says it otherwise,
+    and where it would be no more than 0 == 0.
     """
     shows = str(witness.get("shows", ""))
     denied = re.fullmatch(r"not (\S+) (\S\S?) (\S+)", shows)
-    if denied and denied[2] in OPPOSITE:
+    if denied and denied[2] in OPPOSITE and denied[1] != denied[3]:
         return f"{_short(denied[1])} {OPPOSITE[denied[2]]} {_short(denied[3])}"
     apart = re.fullmatch(r"(\S+) against (\S+)", shows)
     return f"{_short(apart[1])} != {_short(apart[2])}" if apart else ""

@@ -144,8 +144,9 @@ def _witness(witness: Document) -> str:
     point = ", ".join(
         tex(f"{names.get(name, name)} = {value}") for name, value in witness["point"].items()
     )
-    shows = contrast(witness) or witness.get("shows", "")
-    return f"{point}: {tex(shows)}" if shows else point
+    shows = str(witness.get("shows", ""))
+    held = contrast(witness) or ("" if shows.startswith("not ") else shows)
+    return f"{point}: {tex(held)}" if held else point
 
 
 def number(value: str, digits: int | None = None) -> str:

@@ -126,7 +126,8 @@ def _symbol(word: str) -> str:
         return _NAMED[word]
     symbol = _SYMBOL.fullmatch(word)
     if symbol is None:
-        return word if len(word) == 1 else rf"\mathrm{{{word}}}"
+        # Two letters are a product, as in e^(by); more are a name.
+        return word if len(word) <= 2 else rf"\mathrm{{{word}}}"
     name, digits = symbol[1], symbol[2]
     base = name if len(name) == 1 else f"\\{name}"
     # sigma2 and chi2 are squares; other digits count.
