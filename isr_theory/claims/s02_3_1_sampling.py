@@ -163,7 +163,7 @@ ROW_2_A = Draft(
         "成立：E_μ[r s] 等于 −Z 乘以从奖励倾斜分布到 π 的 KL 的梯度。",
     ),
     statement=r"\mathbb{E}_\mu[r\,\nabla\log\pi] = -Z\,\nabla D_{KL}(\tilde\pi\|\pi),\quad"
-    r"Z = \mathbb{E}_\mu[r]",
+    r" Z = \mathbb{E}_\mu[r]",
     subject=formulas.tilted,
     expect=Verdict.VERIFIED,
     assumes=(NONNEGATIVE_REWARD,),
