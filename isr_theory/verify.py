@@ -25,7 +25,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isr_theory import __version__, claims, files, runner, search
 from isr_theory.claim import Claim, Route, Verdict
 from isr_theory.judge import SEED, Options, Result
-from isr_theory.report import document, graph, markdown, terminal
+from isr_theory.report import document, graph, html, markdown, terminal
 
 VERDICTS = Path("docs/verdicts.json")
 # What has tables made of them.
@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="processes (default: one a core); never changes a result",
     )
     parser.add_argument("--json", type=Path, metavar="PATH", help="write the whole run to a file")
+    parser.add_argument("--html", type=Path, metavar="DIR", help="write DIR/index.html, a page")
     parser.add_argument("--svg", type=Path, metavar="PATH", help="with graph: the file to write")
     parser.add_argument(
         "--budget",
@@ -250,6 +251,16 @@ def _graph(ledger: Sequence[Claim], arguments: argparse.Namespace, out: Console)
     return 0
 
 
+def _prepare_page(word: str, folder: Path) -> None:
+    """See before a run that its page can be written."""
+    if word in ("list", "search", "graph"):
+        raise UsageError(f"--html shows a run, and {word!r} judges nothing")
+    try:
+        html.prepare(folder)
+    except ModuleNotFoundError as error:
+        raise UsageError("--html needs igraph: pip install 'isr-theory[graph]'") from error
+
+
 def _run(arguments: argparse.Namespace, out: Console) -> int:
     word, ids = arguments.what[0], arguments.what[1:]
     ledger = load_ledger(arguments.ledger)
@@ -260,6 +271,8 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
         raise UsageError("explain needs an id, for example: explain T8.3.b")
     if (arguments.check or arguments.update) and not whole_paper:
         raise UsageError("--check and --update go with 'all' and the paper's own ledger")
+    if arguments.html:
+        _prepare_page(word, arguments.html)
     if word == "list":
         terminal.print_list(out, ledger)
         return 0
@@ -294,6 +307,8 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
     full = document.document(chosen, results, seed=arguments.seed)
     if arguments.json:
         files.write(arguments.json, document.text(full))
+    if arguments.html:
+        out.print(html.write(arguments.html, full), soft_wrap=True)
     stale = False
     if arguments.update:
         _update(document.committed(full))
