@@ -1,10 +1,10 @@
-# make env, verify, test, lint, verdicts, figures, experiments, nightly, mutants, peers, bench, clean:
-# each makes the environment first.
+# Targets: env, verify, test, lint, verdicts, figures, report, docs, experiments, nightly, mutants, peers,
+# bench, clean; each makes the environment first.
 VENV := .venv
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: env verify test lint verdicts figures experiments nightly mutants peers bench clean
+.PHONY: env verify test lint verdicts figures report docs experiments nightly mutants peers bench clean
 
 env: $(VENV)/.current
 
@@ -30,6 +30,14 @@ verdicts: env
 # PDF, SVG and PNG into figures/out, the data behind them into figures/data.
 figures: env
 	$(RUN) -m figures
+
+# The whole run as one page with the figures in it: open report/index.html.
+report: env figures
+	$(RUN) -m isr_theory.verify all --html report
+
+# The site, into build/site: open build/site/index.html.
+docs: env
+	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
 # What is missing of the recorded runs; all of them take about ten minutes on two cores.
 experiments: env

@@ -120,6 +120,11 @@ class GaussianShift:
         return BoundedStatistic(draw, 0.0, 2 * math.exp((shift**2 - exponent * sigma2) / 2))
 
 
+def exponential_moment(rate: Number, t: Number, m: Arithmetic) -> Number:
+    """E_mu[w^t] = rate^t / (1 - t (1 - rate)) for mu = Exp(1), pi = Exp(rate)."""
+    return m.power(rate, t) / (1 - t * (1 - rate))
+
+
 @dataclass(frozen=True)
 class ExponentialRate:
     """mu = Exp(1), pi = Exp(rate): w = rate e^((1-rate) x), a heavy tail where rate < 1."""
@@ -128,8 +133,7 @@ class ExponentialRate:
 
     def moment(self, t: Number, m: Arithmetic) -> Number:
         """E_mu[w^t] = rate^t / (1 - t (1 - rate)), finite where t (1 - rate) < 1."""
-        rate = m.number(self.rate)
-        return m.power(rate, t) / (1 - t * (1 - rate))
+        return exponential_moment(m.number(self.rate), t, m)
 
     def log_variance(self) -> Fraction:
         """Var(log w) = (1 - rate)^2."""

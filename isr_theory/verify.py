@@ -25,9 +25,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from isr_theory import __version__, claims, files, runner, search
 from isr_theory.claim import Claim, Route, Verdict
 from isr_theory.judge import SEED, Options, Result
-from isr_theory.report import document, errata, graph, latex, markdown, terminal
+from isr_theory.report import document, errata, graph, html, latex, markdown, terminal
 
 VERDICTS = Path("docs/verdicts.json")
+# What has tables made of them.
+PAGES = ("docs/verdicts.md", "docs/bandits.md", "docs/index.md", "README.md")
 EPILOG = """\
 what to do:
   all              judge every claim
@@ -78,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--latex", type=Path, metavar="PATH", help="write macros and a table for LaTeX to a file"
     )
+    parser.add_argument("--html", type=Path, metavar="DIR", help="write DIR/index.html, a page")
     parser.add_argument("--svg", type=Path, metavar="PATH", help="with graph: the file to write")
     parser.add_argument(
         "--budget",
@@ -204,7 +207,7 @@ def _is_stale(fresh: document.Document, out: Console) -> bool:
 
 def _update(fresh: document.Document) -> None:
     files.write(VERDICTS, document.text(fresh))
-    for page in (VERDICTS.with_suffix(".md"), Path("docs/bandits.md"), Path("README.md")):
+    for page in map(Path, PAGES):
         if page.exists():
             files.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
     for name, text in errata.pages(fresh).items():
@@ -256,6 +259,16 @@ def _graph(ledger: Sequence[Claim], arguments: argparse.Namespace, out: Console)
     return 0
 
 
+def _prepare_page(word: str, folder: Path) -> None:
+    """See before a run that its page can be written."""
+    if word in ("list", "search", "graph"):
+        raise UsageError(f"--html shows a run, and {word!r} judges nothing")
+    try:
+        html.prepare(folder)
+    except ModuleNotFoundError as error:
+        raise UsageError("--html needs igraph: pip install 'isr-theory[graph]'") from error
+
+
 def _run(arguments: argparse.Namespace, out: Console) -> int:
     word, ids = arguments.what[0], arguments.what[1:]
     ledger = load_ledger(arguments.ledger)
@@ -266,6 +279,8 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
         raise UsageError("explain needs an id, for example: explain T8.3.b")
     if (arguments.check or arguments.update) and not whole_paper:
         raise UsageError("--check and --update go with 'all' and the paper's own ledger")
+    if arguments.html:
+        _prepare_page(word, arguments.html)
     if word == "list":
         terminal.print_list(out, ledger)
         return 0
@@ -301,6 +316,8 @@ def _run(arguments: argparse.Namespace, out: Console) -> int:
         files.write(arguments.json, document.text(full))
     if arguments.latex:
         files.write(arguments.latex, latex.macros(document.committed(full)))
+    if arguments.html:
+        out.print(html.write(arguments.html, full), soft_wrap=True)
     stale = False
     if arguments.update:
         _update(document.committed(full))

@@ -162,8 +162,8 @@ ROW_2_A = Draft(
         "True: E_mu[r s] is -Z times the gradient of the KL from the reward-tilted law to pi.",
         "成立：E_μ[r s] 等于 −Z 乘以从奖励倾斜分布到 π 的 KL 的梯度。",
     ),
-    statement=r"\mathbb{E}_\mu[r\,\nabla\log\pi] = -Z\,\nabla D_{KL}(\tilde\pi\|\pi),\quad "
-    r"Z = \mathbb{E}_\mu[r]",
+    statement=r"\mathbb{E}_\mu[r\,\nabla\log\pi] = -Z\,\nabla D_{KL}(\tilde\pi\|\pi),\quad"
+    r" Z = \mathbb{E}_\mu[r]",
     subject=formulas.tilted,
     expect=Verdict.VERIFIED,
     assumes=(NONNEGATIVE_REWARD,),

@@ -26,8 +26,20 @@ Document = dict[str, Any]
 def document(claims: Iterable[Claim], results: Iterable[Result], *, seed: int) -> Document:
     """Return the whole run: every claim with its findings, and a summary."""
     judged = {result.id: result for result in results}
-    rows = [_row(claim, judged[claim.id]) for claim in claims if claim.id in judged]
-    return {"schema": SCHEMA, "seed": seed, "claims": rows, "summary": summary(judged.values())}
+    chosen = [claim for claim in claims if claim.id in judged]
+    return {
+        "schema": SCHEMA,
+        "seed": seed,
+        "claims": [_row(claim, judged[claim.id]) for claim in chosen],
+        "assumptions": assumptions(chosen),
+        "summary": summary(judged.values()),
+    }
+
+
+def assumptions(claims: Iterable[Claim]) -> Document:
+    """Return the words of every assumption that some claim makes, by its key."""
+    made = (assumption for claim in claims for assumption in claim.assumes)
+    return {assumption.key: assumption.text._asdict() for assumption in made}
 
 
 def _row(claim: Claim, result: Result) -> Document:

@@ -100,6 +100,13 @@ def svg(ledger: Sequence[Claim]) -> str:
 
     Needs igraph (`pip install "isr-theory[graph]"`), else ModuleNotFoundError.
     """
+    root = drawing(ledger)
+    ElementTree.indent(root, " ")
+    return ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def drawing(ledger: Sequence[Claim], *, linked: bool = False) -> ElementTree.Element:
+    """Return the graph as a tree; linked, each claim leads to the place on the page with its id."""
     found = arrows(ledger)
     places = _places(ledger, found)
     resting = resting_on_refuted(ledger)
@@ -111,18 +118,23 @@ def svg(ledger: Sequence[Claim]) -> str:
         xmlns="http://www.w3.org/2000/svg",
         viewBox=f"0 0 {wide:g} {high:g}",
         width=wide,
-        role="img",
+        # The links of an image would be hidden from a screen reader.
+        role="group" if linked else "img",
     )
     _element(root, "title", text="Claims, and what rests on what")
     _element(root, "rect", width=wide, height=high, fill="#ffffff")
     _legend(root)
+    lines = {False: _lines(root, "#a8a8a8", ""), True: _lines(root, "#b3004b", "4 3")}
     for arrow in found:
         if arrow.start in places:
-            _line(root, places[arrow.start], places[arrow.end], dashed=arrow.amends)
+            _line(lines[arrow.amends], places[arrow.start], places[arrow.end])
     for claim in ledger:
-        _box(root, claim, places[claim.id], resting)
-    ElementTree.indent(root, " ")
-    return ElementTree.tostring(root, encoding="unicode") + "\n"
+        # A page has that id already, where the link leads.
+        group = (
+            _element(root, "a", href=f"#{claim.id}") if linked else _element(root, "g", id=claim.id)
+        )
+        _box(group, claim, places[claim.id], resting)
+    return root
 
 
 def _element(
@@ -140,31 +152,32 @@ def _element(
     return made
 
 
-def _line(
-    root: ElementTree.Element, start: tuple[float, float], end: tuple[float, float], dashed: bool
-) -> None:
+def _lines(root: ElementTree.Element, colour: str, dash: str) -> ElementTree.Element:
+    """Return a group for lines of one look, which is said once: there are thousands."""
+    return _element(
+        root,
+        "g",
+        fill="none",
+        stroke=colour,
+        stroke_width=0.8,
+        stroke_dasharray=dash or "none",
+    )
+
+
+def _line(group: ElementTree.Element, start: tuple[float, float], end: tuple[float, float]) -> None:
     down = 1 if end[1] >= start[1] else -1
     x, y = start[0] + WIDTH / 2, start[1] + (HEIGHT if down > 0 else 0)
     u, v = end[0] + WIDTH / 2, end[1] + (0 if down > 0 else HEIGHT)
     bend = 24 * down
-    _element(
-        root,
-        "path",
-        d=f"M{x:g} {y:g} C{x:g} {y + bend:g} {u:g} {v - bend:g} {u:g} {v:g}",
-        fill="none",
-        stroke="#b3004b" if dashed else "#a8a8a8",
-        stroke_width=0.8,
-        stroke_dasharray="4 3" if dashed else "none",
-    )
+    _element(group, "path", d=f"M{x:g} {y:g} C{x:g} {y + bend:g} {u:g} {v - bend:g} {u:g} {v:g}")
 
 
 def _box(
-    root: ElementTree.Element,
+    group: ElementTree.Element,
     claim: Claim,
     place: tuple[float, float],
     resting: Mapping[str, Sequence[str]],
 ) -> None:
-    group = _element(root, "g", id=claim.id)
     words = f"{claim.id} ({claim.expect}): {claim.title.en}. {claim.finding.en}"
     on = resting.get(claim.id, ())
     if on:
