@@ -56,13 +56,18 @@ def at_level(loss: ISReshapeLoss, ratio: Ratio) -> ISReshapeLoss:
     return replace(loss, weight=moved, normalisation=loss.normalised)
 
 
+def by_groups(loss: ISReshapeLoss) -> bool:
+    """Return whether it matters to the loss which rows have the same prompt."""
+    return loss.uses_groups and loss.mode != "paper"
+
+
 def arguments(
     loss: ISReshapeLoss, ratio: Ratio, log_pi: Tensor, batch: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return what the loss is called with for token log-probabilities (n, k) of a batch."""
     log_mu, mask = batch["log_mu"], batch["mask"]
     given = {"rewards": batch.get("reward")}
-    if loss.uses_groups:
+    if by_groups(loss):
         given["groups"] = batch.get("group")
     if ratio == "length":
         counts = mask.to(log_pi.dtype)

@@ -10,11 +10,13 @@ on. Logits narrower than float32 are widened where they are summed.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
+from transformers import masking_utils
 
 Tensor = Any
 
@@ -69,9 +71,29 @@ def response_log_probs(model: Any, batch: Mapping[str, Tensor]) -> Tensor:
         options["logits_to_keep"] = targets.shape[1]
     if "use_cache" in known:
         options["use_cache"] = False
-    found = model(input_ids=batch["input_ids"], **options)
+    with _one_sequence_a_row():
+        found = model(input_ids=batch["input_ids"], **options)
     logits = found.logits if hasattr(found, "logits") else found[0]
     return token_log_probs(logits[:, -targets.shape[1] :], targets)
+
+
+@contextlib.contextmanager
+def _one_sequence_a_row() -> Iterator[None]:
+    """Answer for the device whether rows are packed with several sequences: they are not.
+
+    transformers looks at the positions in every forward pass without an attention mask, and waits
+    for the device to say that they are plain. Where a release has no such question nothing is done.
+    """
+    name = "find_packed_sequence_indices"
+    asked = getattr(masking_utils, name, None)
+    if asked is None:
+        yield
+        return
+    setattr(masking_utils, name, lambda position_ids: None)
+    try:
+        yield
+    finally:
+        setattr(masking_utils, name, asked)
 
 
 def _arguments(model: Any) -> Mapping[str, inspect.Parameter]:

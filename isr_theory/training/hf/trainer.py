@@ -116,6 +116,11 @@ class OffPolicyTrainer(Trainer):
             )
         if not (self.loss.mode == "paper" or "batch" in self.loss.entry.needs):
             return
+        if levels.by_groups(self.loss):
+            raise ValueError(
+                f"weight={self.loss.entry.key!r} looks at the whole batch and knows no groups, as"
+                f" normalisation={self.loss.normalised!r} and baseline={self.loss.baseline!r} do"
+            )
         for name, parts in (
             ("gradient_accumulation_steps", self.args.gradient_accumulation_steps),
             ("processes", self.args.world_size),
@@ -176,7 +181,7 @@ class OffPolicyTrainer(Trainer):
         return WholeGroups([row.group or 0 for row in rows.rows], seed)
 
     def _grouped(self, rows: Any) -> bool:
-        return self.loss.uses_groups and rows.n_groups is not None
+        return levels.by_groups(self.loss) and rows.n_groups is not None
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
@@ -192,7 +197,8 @@ class OffPolicyTrainer(Trainer):
         """Plan a step of several micro-batches before the first of them."""
         if not self._parts_differ:
             # Nothing of log pi enters such a plan; its metrics have to wait for the last part.
-            plan = self._planned([(batch["log_mu"], batch) for batch in batches])
+            dtype = torch.promote_types(next(self.model.parameters()).dtype, torch.float32)
+            plan = self._planned([(batch["log_mu"].to(dtype), batch) for batch in batches])
             self._plan, self._pieces, self._awaited = plan, [], len(batches)
             return
         self.model_wrapped.train()
