@@ -23,6 +23,7 @@ from isr_theory.training.hf import (
     Responses,
     collate,
     levels,
+    logprobs,
     newest_whole,
     reference,
     response_log_probs,
@@ -123,6 +124,11 @@ class TestLogProbs:
         for own, kept, expected in zip(found, batch["mask"], row_by_row(model, rows), strict=True):
             torch.testing.assert_close(own[kept], expected, rtol=0, atol=TOLERANCE)
 
+    def test_wrappers_do_not_hide_that_logits_can_be_kept_back(self):
+        model = tiny_lm.model()
+        for wrapped in (torch.nn.DataParallel(model), torch.compile(model, backend="eager")):
+            assert "logits_to_keep" in logprobs._arguments(wrapped)
+
 
 BAD_ROWS = {
     "no prompt": ({"prompt_ids": None}, "no column 'prompt_ids': found"),
@@ -157,6 +163,12 @@ def test_a_bad_row_is_named(name, tmp_path):
     with pytest.raises(ValueError, match=r"rows\[1\]") as raised:
         OffPolicyTrainer(tiny_lm.model(), tiny_lm.arguments(tmp_path), rows)
     assert raised.match(said)
+
+
+def test_rows_that_were_read_for_another_model_are_refused(tmp_path):
+    rows = Responses.of([{**GOOD, "response_ids": [3, 30]}])
+    with pytest.raises(ValueError, match="the log was written with another vocabulary"):
+        OffPolicyTrainer(tiny_lm.model(), tiny_lm.arguments(tmp_path), rows)
 
 
 def test_kinds_that_are_wrong_are_type_errors():
@@ -351,31 +363,32 @@ def test_two_processes_are_one(tmp_path):
         assert one == pytest.approx(other, abs=1e-5)
 
 
-SAVING = {"save_strategy": "steps", "save_steps": 2, "max_steps": 7, "optim": "adamw_torch"}
+# Four steps are an epoch.
+SAVING = {"save_strategy": "steps", "save_steps": 2, "max_steps": 9, "optim": "adamw_torch"}
 
 
 def test_after_a_kill_the_run_ends_as_if_there_had_been_none(tmp_path):
     _, expected = trained(tmp_path / "whole", args=SAVING)
     killed = tmp_path / "killed"
     killed.mkdir()
-    settings = json.dumps({"args": SAVING, "kill": 5})
+    settings = json.dumps({"args": SAVING, "kill": 7})
     command = [sys.executable, str(ROOT / "tests" / "tiny_lm.py"), str(killed), settings]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, capture_output=True, env=environment, timeout=300)
     assert done.returncode == -9, done.stderr
     # As if it had been killed while it wrote the next one.
-    torn = killed / "checkpoint-6"
+    torn = killed / "checkpoint-8"
     torn.mkdir()
     (torn / "model.safetensors").write_bytes(
-        (killed / "checkpoint-4" / "model.safetensors").read_bytes()[:1000]
+        (killed / "checkpoint-6" / "model.safetensors").read_bytes()[:1000]
     )
-    assert newest_whole(killed) == killed / "checkpoint-4"
+    assert newest_whole(killed) == killed / "checkpoint-6"
     trainer = OffPolicyTrainer(
         tiny_lm.model(seed=5), tiny_lm.arguments(killed, **SAVING), tiny_lm.rows()
     )
     trainer.train(resume_from_checkpoint=True)
     assert torch.equal(parameters(trainer.model), expected)
-    assert history(trainer)[-1]["step"] == 7
+    assert history(trainer)[-1]["step"] == 9
 
 
 @pytest.fixture(scope="module")
@@ -655,7 +668,7 @@ def test_without_rewards(tmp_path):
     loss = ISReshapeLoss(rescale=True)
     trainer, _ = trained(tmp_path, rows, loss=loss, args={"max_steps": 1})
     assert history(trainer)[0]["finite"] == 1.0
-    with pytest.raises(ValueError, match="rescale=True is for rows without"):
+    with pytest.raises(ValueError, match=r"rows\[0\] has a reward, and rescale=True"):
         trained(tmp_path, loss=loss)
 
 

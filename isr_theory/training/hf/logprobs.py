@@ -98,8 +98,8 @@ def _one_sequence_a_row() -> Iterator[None]:
 
 def _arguments(model: Any) -> Mapping[str, inspect.Parameter]:
     """Return what the model itself takes, whatever it is wrapped in."""
-    while hasattr(model, "module"):
-        model = model.module
+    while hasattr(model, "module") or hasattr(model, "_orig_mod"):
+        model = model.module if hasattr(model, "module") else model._orig_mod
     if hasattr(model, "get_base_model"):
         model = model.get_base_model()
     return inspect.signature(inspect.unwrap(model.forward)).parameters

@@ -69,9 +69,7 @@ class Responses:
         the model does not know, a log_mu of another length than the response, not finite or above
         0, a reward that is not finite, and columns that only some rows have.
         """
-        checked = [
-            _row(f"rows[{i}]", row, vocabulary, context, rewarded) for i, row in enumerate(rows)
-        ]
+        checked = [_row(f"rows[{i}]", row, rewarded) for i, row in enumerate(rows)]
         if not checked:
             raise ValueError("rows is empty: one row at least is needed")
         for name in ("log_mu", "group"):
@@ -81,7 +79,9 @@ class Responses:
                     f"rows[{has.index(False)}] has no {name}, but rows[{has.index(True)}] does:"
                     " all rows must have it or none"
                 )
-        return cls._numbered(checked)
+        found = cls._numbered(checked)
+        found.check_fit(vocabulary=vocabulary, context=context, rewarded=rewarded)
+        return found
 
     @classmethod
     def _numbered(cls, rows: Sequence[Row]) -> Responses:
@@ -91,6 +91,30 @@ class Responses:
         names, numbers = np.unique([row.group for row in rows], return_inverse=True)
         pairs = zip(rows, numbers.tolist(), strict=True)
         return cls(tuple(replace(row, group=number) for row, number in pairs), len(names))
+
+    def check_fit(
+        self, *, vocabulary: int | None = None, context: int | None = None, rewarded: bool = True
+    ) -> None:
+        """Raise ValueError for a row that a model or a loss cannot take; arguments as in `of`."""
+        for i, row in enumerate(self.rows):
+            for name in ("prompt_ids", "response_ids"):
+                high = int(getattr(row, name).max())
+                if vocabulary is not None and high >= vocabulary:
+                    raise ValueError(
+                        f"rows[{i}].{name} has the id {high}, but the model's vocabulary has"
+                        f" {vocabulary} ids: the log was written with another vocabulary"
+                    )
+            if context is not None and row.length > context:
+                parts = f"{len(row.prompt_ids)} + {len(row.response_ids)}"
+                raise ValueError(
+                    f"rows[{i}] has {parts} tokens of prompt and response, but the model takes"
+                    f" {context}"
+                )
+            if rewarded != (row.reward is not None):
+                raise ValueError(
+                    f"rows[{i}] has {'no' if rewarded else 'a'} reward, and rescale=True is for"
+                    " rows without, all else for rows with one"
+                )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -146,29 +170,16 @@ def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
     return batch
 
 
-def _row(
-    where: str,
-    row: Mapping[str, Any],
-    vocabulary: int | None,
-    context: int | None,
-    rewarded: bool,
-) -> Row:
+def _row(where: str, row: Mapping[str, Any], rewarded: bool) -> Row:
     if not isinstance(row, Mapping):
         raise TypeError(f"{where} must be a mapping of columns, not {type(row).__name__}")
-    prompt, response = (
-        _ids(where, row, name, vocabulary) for name in ("prompt_ids", "response_ids")
-    )
-    if context is not None and len(prompt) + len(response) > context:
-        raise ValueError(
-            f"{where} has {len(prompt)} + {len(response)} tokens of prompt and response, but the"
-            f" model takes {context}"
-        )
+    prompt, response = (_ids(where, row, name) for name in ("prompt_ids", "response_ids"))
     given = row.get("log_mu")
     log_mu = None if given is None else _log_mu(where, given, len(response))
     return Row(prompt, response, _reward(where, row, rewarded), log_mu, _group(where, row))
 
 
-def _ids(where: str, row: Mapping[str, Any], name: str, vocabulary: int | None) -> Ids:
+def _ids(where: str, row: Mapping[str, Any], name: str) -> Ids:
     if row.get(name) is None:
         raise ValueError(f"{where} has no column {name!r}: found {', '.join(map(repr, row))}")
     ids = np.asarray(row[name])
@@ -181,14 +192,8 @@ def _ids(where: str, row: Mapping[str, Any], name: str, vocabulary: int | None) 
         raise ValueError(f"{where}.{name} is empty: {why}")
     if ids.dtype.kind not in "iu":
         raise TypeError(f"{where}.{name} must be integers, not {ids.dtype}")
-    low, high = int(ids.min()), int(ids.max())
-    if low < 0:
-        raise ValueError(f"{where}.{name} has the id {low}: ids are 0 and above")
-    if vocabulary is not None and high >= vocabulary:
-        raise ValueError(
-            f"{where}.{name} has the id {high}, but the model's vocabulary has {vocabulary} ids:"
-            " the log was written with another vocabulary"
-        )
+    if ids.min() < 0:
+        raise ValueError(f"{where}.{name} has the id {ids.min()}: ids are 0 and above")
     return ids.astype(np.int64)
 
 
@@ -211,12 +216,10 @@ def _log_mu(where: str, given: Any, length: int) -> Array:
 
 def _reward(where: str, row: Mapping[str, Any], rewarded: bool) -> float | None:
     given = row.get("reward")
-    if not rewarded:
-        if given is not None:
-            raise ValueError(f"{where} has a reward, but rescale=True is for rows without")
-        return None
     if given is None:
-        raise ValueError(f"{where} has no column 'reward': found {', '.join(map(repr, row))}")
+        if rewarded:
+            raise ValueError(f"{where} has no column 'reward': found {', '.join(map(repr, row))}")
+        return None
     reward = float(given)
     if not math.isfinite(reward):
         raise ValueError(f"{where}.reward is {reward}: finite numbers are allowed")

@@ -91,6 +91,7 @@ class OffPolicyTrainer(Trainer):
         self._plan: Plan | None = None
         self._pieces: list[tuple[Tensor, Batch]] | None = None
         self._awaited = 0
+        self._order: WholeGroups | None = None
         self.train_dataset = self._rows(train_dataset, reference, "train")
         if eval_dataset is not None:
             self.eval_dataset = self._rows(eval_dataset, reference, "eval")
@@ -135,16 +136,14 @@ class OffPolicyTrainer(Trainer):
     def _rows(self, given: Any, reference: Any, name: str) -> Responses:
         """Return checked rows with log mu."""
         config = getattr(self.model, "config", None)
-        rows: Responses = (
-            given
-            if isinstance(given, Responses)
-            else Responses.of(
-                given,
-                vocabulary=_vocabulary(self.model),
-                context=getattr(config, "max_position_embeddings", None),
-                rewarded=not self.loss.rescale,
-            )
-        )
+        fit: dict[str, Any] = {
+            "vocabulary": _vocabulary(self.model),
+            "context": getattr(config, "max_position_embeddings", None),
+            "rewarded": not self.loss.rescale,
+        }
+        if isinstance(given, Responses):
+            given.check_fit(**fit)
+        rows = given if isinstance(given, Responses) else Responses.of(given, **fit)
         if self.loss.reward_normaliser and any((row.reward or 0.0) < 0 for row in rows.rows):
             raise ValueError("rewards must be at least 0 with reward_normaliser=True")
         if rows.scored:
@@ -154,31 +153,39 @@ class OffPolicyTrainer(Trainer):
                 "rows have no column 'log_mu' and reference is None: give the log-probabilities of"
                 " the policy that wrote the responses, or a model that stands for it"
             )
-        model, off, frozen_only = reference, contextlib.nullcontext(), False
-        if isinstance(reference, str):
-            if reference != "base" or not hasattr(self.model, "disable_adapter"):
-                raise ValueError(
-                    f"reference must be a model, or 'base' where the model has an adapter of peft,"
-                    f" not {reference!r}"
-                )
-            model, off, frozen_only = self.model, self.model.disable_adapter(), True
-        with off:
-            return scored(
-                rows,
-                model.to(self.args.device),
-                batch_size=self.args.per_device_eval_batch_size,
-                device=self.args.device,
-                autocast=self.accelerator.autocast,
-                folder=Path(self.args.output_dir) / f"log_mu_{name}",
-                frozen_only=frozen_only,
+        return self._scored(rows, reference, Path(self.args.output_dir) / f"log_mu_{name}")
+
+    def _scored(self, rows: Responses, reference: Any, folder: Path) -> Responses:
+        """Return rows with log mu by the reference, which goes back to where it was."""
+        base = isinstance(reference, str)
+        if base and (reference != "base" or not hasattr(self.model, "disable_adapter")):
+            raise ValueError(
+                "reference must be a model, or 'base' where the model has an adapter of peft, not"
+                f" {reference!r}"
             )
+        model = self.model if base else reference
+        home = next(model.parameters()).device
+        try:
+            with model.disable_adapter() if base else contextlib.nullcontext():
+                return scored(
+                    rows,
+                    model.to(self.args.device),
+                    batch_size=self.args.per_device_eval_batch_size,
+                    device=self.args.device,
+                    autocast=self.accelerator.autocast,
+                    folder=folder,
+                    frozen_only=base,
+                )
+        finally:
+            model.to(home)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         rows = self.train_dataset if train_dataset is None else train_dataset
         if not self._grouped(rows) or self.args.train_sampling_strategy == "sequential":
             return super()._get_train_sampler(train_dataset)
         seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        return WholeGroups([row.group or 0 for row in rows.rows], seed)
+        self._order = WholeGroups([row.group or 0 for row in rows.rows], seed)
+        return self._order
 
     def _grouped(self, rows: Any) -> bool:
         return levels.by_groups(self.loss) and rows.n_groups is not None
@@ -187,6 +194,10 @@ class OffPolicyTrainer(Trainer):
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
     ) -> tuple[list[Any], Any]:
         """Return the micro-batches of one step, looked through first where that is needed."""
+        if self._order is not None:
+            # accelerate tells of epochs too, but of none that is resumed on several processes. It
+            # is the epoch's first batch that draws the order.
+            self._order.set_epoch(int(self.state.epoch or 0))
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._plan, self._pieces = None, None
         if len(batches) > 1:
