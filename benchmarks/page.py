@@ -133,7 +133,7 @@ def steps(kept: dict[str, Any]) -> str:
         " plain Trainer's cross-entropy, and `OffPolicyTrainer`. Ratios are to the plain step with"
         " as many micro-batches; the bar is {bar:.2f} with one. With several, weights that depend"
         " on the batch need a forward pass more. On a CPU the ratio is of processor time, and the"
-        " memory what a turn of steps added to the process.\n"
+        " memory what a few steps added to the process.\n"
     )
     parts = []
     for kind, run in kept.items():
@@ -146,12 +146,13 @@ def steps(kept: dict[str, Any]) -> str:
                     f"{n['step_ms']:.1f}",
                     f"{n['tokens_per_s']:,.0f}",
                     f"{n['ratio']:.3f}",
+                    f"{n['low']:.3f} .. {n['high']:.3f}",
                     f"{n['peak_mib']:.0f}",
                     _verdict(name, n["ratio"], run["target"]),
                 ]
                 for name, n in ways.items()
             ]
-            heads = ["trainer", "step, ms", "tokens/s", "ratio", "peak, MiB", ""]
+            heads = ["trainer", "step, ms", "tokens/s", "ratio", "95% interval", "peak, MiB", ""]
             parts.append(f"{where}\n\n{table(heads, rows)}\n")
     bar = next(iter(kept.values()))["target"]
     return "\n".join([text.format(bar=bar), *parts])

@@ -4,9 +4,10 @@
 
 gamma, normalisers and baselines are those of the global batch. With one micro-batch on each process
 its own forward pass says all that has to be known, and short sums over the processes join them:
-fourteen by default, about fifty where gamma is a root. With several micro-batches whose weights depend on the batch, the batch is first looked
-through without gradients: one forward pass more, about a third of a step. Fixed weights (gamma
-fixed or none, nothing normalised, no control variate) need no such pass.
+fourteen by default, about fifty where gamma is a root. With several micro-batches whose weights
+depend on the batch, the batch is first looked through without gradients: one forward pass more,
+about a third of a step. Fixed weights (gamma fixed or none, nothing normalised, no control variate)
+need no such pass.
 
 No step waits for the device: metrics are added up there and read at `logging_steps`, and the
 Trainer's own NaN filter, which would wait, is switched off; the metric "finite" says more.
