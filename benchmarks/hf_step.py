@@ -277,7 +277,7 @@ def shown(title: str, found: dict[str, dict[str, float]]) -> None:
 
 
 def main() -> None:
-    """Print the tables and keep them, beside those of another device."""
+    """Print the tables and keep them, beside those of other sizes and devices."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=40, help="steps of each trainer (default 40)")
     parser.add_argument("--threads", type=int, default=1, help="threads of torch (default 1)")
@@ -296,10 +296,13 @@ def main() -> None:
         return
     kept = json.loads(given.out.read_text(encoding="utf-8")) if given.out.exists() else {}
     device = platform.machine() if given.device == "cpu" else torch.cuda.get_device_name()
-    rows: dict[str, Any] = {}
+    before = kept.get(given.device, {})
+    rows: dict[str, Any] = before.get("sizes", {})
+    rounds: dict[str, int] = before.get("rounds", {})
     for name in given.sizes:
         found = measure(SIZES[name], given, name)
         shown(f"One step, {name} parameters, {given.device}", found)
+        rounds[name] = given.rounds
         rows[name] = {
             way: {key: round(float(value), 4) for key, value in numbers.items()}
             for way, numbers in found.items()
@@ -310,7 +313,7 @@ def main() -> None:
         "bf16": given.bf16,
         "threads": given.threads,
         "torch": torch.__version__,
-        "rounds": given.rounds,
+        "rounds": rounds,
         "sizes": rows,
     }
     files.write(given.out, json.dumps(kept, indent=1) + "\n")
