@@ -1,10 +1,10 @@
-# Targets: env, verify, test, lint, verdicts, figures, report, docs, experiments, nightly, mutants, peers,
-# bench, clean; each makes the environment first.
+# Targets: env, verify, test, lint, verdicts, figures, report, paper, docs, experiments, nightly, mutants,
+# peers, bench, clean; each makes the environment first.
 VENV := .venv
 PYTHON ?= $(shell python3.11 -c '' 2>/dev/null && echo python3.11 || echo python3)
 RUN := $(VENV)/bin/python
 
-.PHONY: env verify test lint verdicts figures report docs experiments nightly mutants peers bench clean
+.PHONY: env verify test lint verdicts figures report paper docs experiments nightly mutants peers bench clean
 
 env: $(VENV)/.current
 
@@ -35,6 +35,12 @@ figures: env
 report: env figures
 	$(RUN) -m isr_theory.verify all --html report
 
+# The corrected paper: figures, macros of the ledger, then paper/out/main.pdf.
+paper: figures
+	@command -v latexmk > /dev/null || { echo "make paper needs TeX; on Debian and Ubuntu: apt-get install texlive-latex-recommended texlive-latex-extra texlive-fonts-recommended lmodern latexmk"; exit 1; }
+	$(RUN) scripts/paper_macros.py
+	cd paper && latexmk -pdf -interaction=nonstopmode -halt-on-error -outdir=out main.tex
+
 # The site, into build/site: open build/site/index.html.
 docs: env
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
@@ -59,6 +65,7 @@ peers: env
 	.peers/arviz/bin/python benchmarks/golden_psis.py
 	.peers/obp/bin/python benchmarks/golden_obp.py
 	.peers/rliable/bin/python -W ignore benchmarks/golden_rliable.py
+	.peers/trl/bin/python benchmarks/golden_trl.py
 
 # What docs/benchmarks.md shows, measured anew and side by side: about half an hour, 1 GB of disk.
 bench: env
@@ -68,8 +75,9 @@ bench: env
 	$(RUN) -m benchmarks.diagnose
 	$(RUN) -m benchmarks.coverage
 	$(RUN) benchmarks/loss_overhead.py
+	$(RUN) -m benchmarks.hf_step
 	$(RUN) -m benchmarks.open_bandit
 	$(RUN) -m benchmarks.page
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist report paper/out figures/out .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -126,11 +126,49 @@ def bandit(kept: dict[str, Any]) -> str:
     return text + table(heads, rows) + "\n"
 
 
+def steps(kept: dict[str, Any]) -> str:
+    """Return what a step of the trainer for language models costs."""
+    text = (
+        "## A step of the trainer for language models\n\nThe same model, rows and settings: the"
+        " plain Trainer's cross-entropy, and `OffPolicyTrainer`. Ratios are to the plain step with"
+        " as many micro-batches; the bar is {bar:.2f} with one. With several, weights that depend"
+        " on the batch need a forward pass more. On a CPU the ratio is of processor time, and the"
+        " memory what a few steps added to the process.\n"
+    )
+    parts = []
+    for kind, run in kept.items():
+        for size, ways in run["sizes"].items():
+            where = f"{size} parameters, {kind}: {run['device']}, torch {run['torch']}"
+            where += f", {run['threads']} thread(s)" if kind == "cpu" else ""
+            rows = [
+                [
+                    name,
+                    f"{n['step_ms']:.1f}",
+                    f"{n['tokens_per_s']:,.0f}",
+                    f"{n['ratio']:.3f}",
+                    f"{n['low']:.3f} .. {n['high']:.3f}",
+                    f"{n['peak_mib']:.0f}",
+                    _verdict(name, n["ratio"], run["target"]),
+                ]
+                for name, n in ways.items()
+            ]
+            heads = ["trainer", "step, ms", "tokens/s", "ratio", "95% interval", "peak, MiB", ""]
+            parts.append(f"{where}\n\n{table(heads, rows)}\n")
+    bar = next(iter(kept.values()))["target"]
+    return "\n".join([text.format(bar=bar), *parts])
+
+
+def _verdict(name: str, ratio: float, target: float) -> str:
+    if "micro" in name or name == "plain":
+        return ""
+    return "met" if ratio <= target else "**missed**"
+
+
 def page() -> str:
     """Return the whole page."""
     beside = load("side_by_side")
     parts = [speed(beside), hard(beside), logs(load("diagnose")), intervals(load("coverage"))]
-    return "\n".join([INTRODUCTION, *parts, bandit(load("open_bandit"))])
+    return "\n".join([INTRODUCTION, *parts, bandit(load("open_bandit")), steps(load("hf_step"))])
 
 
 def main() -> int:

@@ -21,10 +21,11 @@ PAGES = {
 SMALLER = {
     "verify all --json": "verify T8.2 --json",
     "verify all --html": "verify T8.2 --html",
+    "verify all --latex": "verify T8.2 --latex",
     "bandit fixed_point --out": "bandit fixed_point --smoke --out",
     "experiments.data open-bandit": "experiments.data --help",
 }
-WRITTEN = (".json", ".svg", ".html", "mine", "report")
+WRITTEN = (".json", ".svg", ".html", ".tex", "mine", "report")
 
 
 def blocks(language, page):
