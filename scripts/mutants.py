@@ -74,17 +74,17 @@ GROUPS = (
     ),
     Group(
         ("weights",),
-        ("test_weights", "test_weights_edges", "test_weights_torch", "test_sweep"),
+        ("test_weights", "test_weights_edges", "test_weights_values", "test_weights_torch", "test_sweep"),
     ),
     Group(
         ("logspace",),
-        ("test_weights", "test_weights_edges", "test_weights_torch", "test_logspace"),
+        ("test_logspace", "test_weights", "test_weights_edges", "test_weights_torch"),
     ),
     Group(
         ("solver", "quick"),
         ("test_weights", "test_weights_edges", "test_weights_torch", "test_gamma_methods"),
     ),
-    Group(("pareto",), ("test_pareto",)),
+    Group(("pareto",), ("test_pareto", "test_pareto_edges")),
     Group(("sweep",), ("test_sweep",)),
 )
 # torch compiles what mutmut has wrapped around a function, or gives up on it.
@@ -226,9 +226,11 @@ def judged(scratch: Path) -> Iterator[Mutant]:
             for node in ast.walk(ast.parse(source))
             if isinstance(node, ast.FunctionDef)
         }
+        # ast.get_source_segment would split the whole file anew for each of its functions.
+        lines = source.splitlines(keepends=True)
         texts = {
-            name: _signed(ast.get_source_segment(source, functions[name]) or "", name)
-            for name in functions
+            name: _signed("".join(lines[node.lineno - 1 : node.end_lineno]).strip(), name)
+            for name, node in functions.items()
             if "__mutmut_" in name
         }
         for key, code in codes.items():

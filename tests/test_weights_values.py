@@ -64,7 +64,8 @@ def test_rounding_never_carries_a_perplexity_past_1():
 @pytest.mark.parametrize("axis", [0, 1, 2, -3])
 def test_an_axis_is_one_of_the_shape(function, axis):
     found = function(BLOCK, axis=axis)
-    np.testing.assert_array_equal(found, function(np.moveaxis(BLOCK, axis, -1).copy()))
+    # The order of seven additions may differ.
+    np.testing.assert_allclose(found, function(np.moveaxis(BLOCK, axis, -1).copy()), rtol=1e-12)
 
 
 def exact_renyi(log_w, alpha):
