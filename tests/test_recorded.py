@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-
 from saying import says
 
 from isr_theory.claim import Kind, Outcome, Route, Scope, Strength, Text, Verdict, Witness
