@@ -87,6 +87,8 @@ def test_a_moment_of_negative_order_is_infinite_where_a_weight_is_zero_and_there
     np.testing.assert_allclose(found, [math.inf, expected], rtol=1e-14)
     # The largest weight to a negative power is the smallest: it must not set the scale.
     assert log_moment([1e308, 0.0], -2.0) == pytest.approx(-math.log(2), rel=1e-14)
+    # 2e308 is past the largest float.
+    assert log_moment([-1e308, 0.0], -2.0) == math.inf
 
 
 @pytest.mark.parametrize("edges", [(0, 4, 9), (0, 0, 9), (0, 3, 3, 9)])
