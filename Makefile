@@ -54,7 +54,8 @@ experiments: env
 nightly: env
 	$(RUN) scripts/nightly.py
 
-# Every change of the engines, the vocabulary and the formulas that no test notices.
+# Every change of the engines, the vocabulary, the formulas and the weights that no test notices;
+# scripts/mutants.py with the names of modules tries these alone.
 mutants: env
 	$(RUN) -m pip install --quiet -c constraints.txt -e ".[mutants]"
 	$(RUN) scripts/mutants.py

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
+from saying import says
 
-from isr_theory.claim import Kind, Outcome, Route, Scope, Strength, Text, Verdict
+from isr_theory.claim import Kind, Outcome, Route, Scope, Strength, Text, Verdict, Witness
 from isr_theory.draft import Draft
 from isr_theory.engines import recorded
 from isr_theory.judge import Options, judge
@@ -36,6 +37,43 @@ def test_numbers_without_noise_are_compared_to_a_tolerance():
     assert recorded.near(1.001, 1.0, 0.01).outcome is HOLDS
     assert recorded.near(1.02, 1.0, 0.01).outcome is FAILS
     assert recorded.true(False, "2 > 1").outcome is FAILS
+
+
+AT = Witness.at(n=3)
+EMPIRICAL = Strength.EMPIRICAL
+
+
+def test_an_answer_names_its_point_and_tells_the_numbers():
+    for said in (
+        recorded.near(1.25, 1.0, 0.5, n=3),
+        recorded.true(True, "1.25 > 1", n=3),
+        recorded.inside([1.25, 1.1, 1.4], 1.0, 2.0, n=3),
+        recorded.above([1.25, 1.1, 1.4], 1.0, n=3),
+        recorded.below([1.25, 1.1, 1.4], 1.5, n=3),
+    ):
+        assert says(said, HOLDS, EMPIRICAL, at=AT)
+        assert "1.25" in said.detail
+        assert said.witness.shows == said.detail
+    for said in (
+        recorded.near(1.25, 1.0, 0.1, n=3),
+        recorded.true(False, "1.25 > 1", n=3),
+        recorded.inside([1.25, 1.1, 1.4], 2.0, 3.0, n=3),
+        recorded.above([1.25, 1.1, 1.4], 2.0, n=3),
+        recorded.below([1.25, 1.1, 1.4], 1.0, n=3),
+    ):
+        assert says(said, FAILS, EMPIRICAL, at=AT)
+        assert "1.25" in said.detail
+    undecided = recorded.inside([1.25, 1.1, 1.4], 1.2, 2.0, n=3)
+    assert says(undecided, UNDECIDED, EMPIRICAL)
+    assert "1.25" in undecided.detail
+
+
+def test_what_is_allowed_includes_its_ends():
+    assert recorded.near(1.5, 1.0, 0.5).outcome is HOLDS
+    assert recorded.inside([0.5, 0.2, 0.8], 0.2, 0.8).outcome is HOLDS
+    # An interval that touches a bound from outside has the bound in common with it.
+    assert recorded.inside([0.1, 0.0, 0.2], 0.2, 0.8).outcome is UNDECIDED
+    assert recorded.inside([0.9, 0.8, 1.0], 0.2, 0.8).outcome is UNDECIDED
 
 
 def test_a_summary_is_found_by_name(tmp_path, monkeypatch):

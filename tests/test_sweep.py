@@ -59,3 +59,9 @@ def test_bad_grids_and_weights_are_named():
         log_moments([[0.0]], 0.1, 3)
     with pytest.raises(ValueError, match=r"log_w\[1\] is nan"):
         log_moments([0.0, math.nan], 0.1, 3)
+
+
+def test_levels_near_the_largest_float_do_not_warn():
+    # The range is past the largest float, and so is the second moment.
+    found = log_moments([1e308, -1e308], 1.0, 3)
+    np.testing.assert_allclose(found, [0.0, 1e308, math.inf], rtol=1e-15)
