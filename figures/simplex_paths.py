@@ -66,11 +66,11 @@ def draw(sheets: Tables, figure: Any) -> None:
         axes.plot(x, y, "-", marker=mark, markevery=stops, color=color, label=words)
     ends = tables.where(sheets["paths"], path="mixture")
     for row, words, side in ((ends[0], r"$\mu$", "right"), (ends[-1], "$p^*$", "left")):
-        (x,), (y,) = _plane([row])
-        axes.plot(x, y, "o", color=style.BLACK, ms=3, zorder=4)
-        axes.text(x + (0.04 if side == "left" else -0.03), y + 0.02, words, ha=side, size=8)
-    for place, words, up in CORNERS:
-        axes.text(*place, words, ha="center", va=up, size=7, color=style.GREY)
+        ((across,), (up,)) = _plane([row])
+        axes.plot(across, up, "o", color=style.BLACK, ms=3, zorder=4)
+        axes.text(across + (0.04 if side == "left" else -0.03), up + 0.02, words, ha=side, size=8)
+    for place, words, anchor in CORNERS:
+        axes.text(*place, words, ha="center", va=anchor, size=7, color=style.GREY)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(-0.02, 1), handlelength=1.6)
     axes.set(aspect="equal", xlim=(-0.06, 1.08), ylim=(-0.09, 0.95))
     axes.axis("off")

@@ -20,7 +20,8 @@ CAPTION = """
     The second moment of w^gamma, the variance of w^gamma and the variance of the gradient w^gamma s
     at r = 1, this one over its value at gamma = 0, with the gamma at which each is least. Left: two
     arms that mu = (1/5, 4/5) and pi = (4/5, 1/5) exchange. Right: log-normal weights, a normal law
-    in one dimension shifted by sigma = 1. The 1/4 of Corollary 7.5 belongs to the second moment and to nothing else.
+    in one dimension shifted by sigma = 1. The 1/4 of Corollary 7.5 belongs to the second moment and
+    to nothing else.
 """
 SIZE = (style.PAGE, 2.6)
 GAMMAS = np.linspace(0, 0.8, 41)

@@ -89,8 +89,8 @@ def draw(sheets: Tables, figure: Any) -> None:
         left.text(x, y, words, color=color, size=7, ha="center", va="bottom")
     for axes in (left, middle, right):
         rows = tables.where(sheets["ends"], name=TARGET)
-        x, height = (tables.column(rows, name) for name in ("y", "density"))
-        axes.fill_between(x, height, color=style.GREY, alpha=0.25, lw=0)
+        ys, height = (tables.column(rows, name) for name in ("y", "density"))
+        axes.fill_between(ys, height, color=style.GREY, alpha=0.25, lw=0)
         axes.set(xlabel="$y$", xlim=(-8, 8))
     left.text(3.6, 0.15, "$p^*$", color=style.GREY, size=8)
     for gamma, color in zip(BETWEEN, SHADES, strict=True):
