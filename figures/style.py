@@ -6,6 +6,7 @@ fonts ship with matplotlib, so that no machine draws with another.
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,11 +66,20 @@ def applied() -> Iterator[None]:
 
 
 def sheet(size: tuple[float, float], foot: str) -> Figure:
-    """Return an empty figure of a size in inches with a line of small print at its foot."""
-    # The layout keeps clear of what it knows; a strip of 0.2 inches is left for the foot.
-    strip = 0.2 / size[1]
+    """Return an empty figure of a size in inches with small print at its foot, a line or more."""
+    # STIX at 6 points runs to 21 letters an inch, capitals included.
+    lines = textwrap.wrap(foot, int(21 * size[0]), break_on_hyphens=False)
+    # The layout keeps clear of what it knows; a strip is left for the foot.
+    strip = (0.1 + 0.1 * len(lines)) / size[1]
     figure = Figure(figsize=size, layout=ConstrainedLayoutEngine(rect=(0, strip, 1, 1 - strip)))
-    figure.text(0.01, 0.05 / size[1], foot, size=SMALL, color=GREY, va="bottom", in_layout=False)
+    figure.text(
+        *(0.01, 0.05 / size[1], "\n".join(lines)),
+        size=SMALL,
+        color=GREY,
+        va="bottom",
+        linespacing=1.1,
+        in_layout=False,
+    )
     return figure
 
 

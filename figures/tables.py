@@ -13,6 +13,16 @@ Tables = Mapping[str, Sequence[Row]]
 """Name of a table to its rows; all rows of a table have the same columns."""
 
 
+def where(rows: Sequence[Row], **wanted: Cell) -> list[Row]:
+    """Return the rows that have these cells."""
+    return [row for row in rows if all(row[name] == cell for name, cell in wanted.items())]
+
+
+def column(rows: Sequence[Row], name: str) -> list[float]:
+    """Return one column as numbers."""
+    return [float(row[name]) for row in rows]
+
+
 def text(rows: Sequence[Row]) -> str:
     """Return a table as CSV."""
     out = io.StringIO()
