@@ -1,0 +1,72 @@
+"""How near to normal log w is, by task and by the length of a prefix.
+
+    skewness = kappa3/kappa2^(3/2),   excess kurtosis = kappa4/kappa2^2,   2 KL(mu || pi)/Var(log w)
+
+For independent, equal tokens they are a token's own times T^(-1/2), T^(-1) and 1 (SEQ.normality);
+E_mu[w] = 1 makes the third 1 + kappa3/(3 kappa2) + kappa4/(12 kappa2) + ..., whatever the tokens.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from experiments.lm import _resample as resample
+from experiments.lm._scored import Scored, prefix_lengths, prefixes
+from experiments.runs import Json
+
+FROM = 4
+"""The shortest prefix that the exponents are fitted to: a token or two have no law of long ones."""
+
+
+def whole(log: Scored, counts: resample.Array) -> Json:
+    """Return what the sequences of one scope are like, each number with its interval."""
+    found = resample.cumulants(log.log_w, counts)
+    mean, variance, third, fourth = found.T
+    skewness, kurtosis = resample.shape(found)
+    series = 1 + third / (3 * variance) + fourth / (12 * variance)
+    return {
+        "sequences": len(log.task),
+        "length": float(log.length.mean()),
+        "kl": resample.interval(-mean),
+        "sigma2": resample.interval(variance),
+        "skewness": resample.interval(skewness),
+        "kurtosis": resample.interval(kurtosis),
+        "ratio": resample.interval(-2 * mean / variance),
+        "series": resample.interval(series),
+        # log E_mu[w], which is 0: how far the log is from having seen what it should.
+        "log_mass": resample.interval(resample.log_means(log.log_w, counts, [1.0])[:, 0]),
+    }
+
+
+def by_length(log: Scored, counts: resample.Array) -> Json:
+    """Return skewness, kurtosis and the ratio by prefix, and the exponents of T."""
+    lengths = prefix_lengths(log.length)
+    columns = prefixes(log.tokens, lengths).T
+    found = np.stack([resample.cumulants(column, counts) for column in columns], axis=1)
+    skewness, kurtosis = (
+        found[:, :, 2] / found[:, :, 1] ** 1.5,
+        found[:, :, 3] / found[:, :, 1] ** 2,
+    )
+    ratio = -2 * found[:, :, 0] / found[:, :, 1]
+    return {
+        "lengths": lengths,
+        "sigma2": [resample.interval(row) for row in found[:, :, 1].T],
+        "skewness": [resample.interval(row) for row in skewness.T],
+        "kurtosis": [resample.interval(row) for row in kurtosis.T],
+        "ratio": [resample.interval(row) for row in ratio.T],
+        "exponents": {
+            "skewness": exponents(lengths, skewness),
+            "kurtosis": exponents(lengths, kurtosis),
+        },
+    }
+
+
+def exponents(lengths: list[int], values: resample.Array) -> list[float] | None:
+    """Return the slope of log |value| against log T in each replicate, None for too few lengths."""
+    fitted = [i for i, t in enumerate(lengths) if t >= FROM]
+    if len(fitted) < 3:
+        return None
+    # A value of exactly 0 has no logarithm; the least of float64 stands for it.
+    sizes = np.abs(values[:, fitted]).clip(np.finfo(np.float64).tiny)
+    found = resample.slope(np.log(np.asarray(lengths)[fitted]), np.log(sizes))
+    return [float(x) for x in found]

@@ -1,0 +1,98 @@
+"""A log of mu scored by a policy: log w token by token, and how much of it a prefix has.
+
+    log w_T = sum over t <= T of log pi(y_t | y_<t) - log mu(y_t | y_<t)
+
+The sum over the first T tokens, or all where a response has ended before, is the log-ratio of the
+two laws at a stopping time: E_mu[w_T] = 1 at every T, and one log gives sequences of many lengths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+ALL = "all"
+"""The scope of all tasks together."""
+REACHED = 0.9
+"""Prefixes are taken up to the length that so many of the responses reach."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Sequences of a log, and their log-ratios under one policy."""
+
+    tokens: Array
+    """log w of each token, (n, T), 0 in padding."""
+    mask: NDArray[np.bool_]
+    task: NDArray[np.int64]
+    names: tuple[str, ...]
+    """The tasks' names."""
+    prompt: NDArray[np.int64]
+    reward: Array
+
+    @property
+    def log_w(self) -> Array:
+        """Return log w of whole sequences."""
+        return self.tokens.sum(-1)
+
+    @property
+    def length(self) -> NDArray[np.int64]:
+        """Return how many tokens each response has, its end among them."""
+        return self.mask.sum(-1)
+
+    def rows(self, keep: NDArray[np.bool_]) -> Scored:
+        """Return some of the sequences."""
+        return Scored(
+            self.tokens[keep],
+            self.mask[keep],
+            self.task[keep],
+            self.names,
+            self.prompt[keep],
+            self.reward[keep],
+        )
+
+    def scopes(self) -> Iterator[tuple[str, Scored]]:
+        """Yield all tasks together, then each task by its name."""
+        yield ALL, self
+        for number, name in enumerate(self.names):
+            yield name, self.rows(self.task == number)
+
+
+def scored(log: object, log_pi: NDArray[np.float32]) -> Scored:
+    """Return a log (`logs.Log`) with the log-probabilities that a policy gives its tokens.
+
+    Raises ValueError where the shapes differ, or a token has no finite log-ratio.
+    """
+    given: object = log
+    mask = np.asarray(given.mask, dtype=bool)  # type: ignore[attr-defined]
+    log_mu = np.asarray(given.log_mu, dtype=np.float64)  # type: ignore[attr-defined]
+    if log_pi.shape != mask.shape:
+        raise ValueError(f"log_pi must have the shape {mask.shape} of the log, not {log_pi.shape}")
+    tokens = np.where(mask, np.asarray(log_pi, dtype=np.float64) - log_mu, 0.0)
+    if not np.isfinite(tokens).all():
+        row, column = np.argwhere(~np.isfinite(tokens))[0]
+        raise ValueError(f"log w of token {column} of sequence {row} is {tokens[row, column]}")
+    return Scored(
+        tokens,
+        mask,
+        np.asarray(given.task, dtype=np.int64),  # type: ignore[attr-defined]
+        tuple(given.names),  # type: ignore[attr-defined]
+        np.asarray(given.prompt, dtype=np.int64),  # type: ignore[attr-defined]
+        np.asarray(given.reward, dtype=np.float64),  # type: ignore[attr-defined]
+    )
+
+
+def prefix_lengths(length: NDArray[np.int64]) -> list[int]:
+    """Return 1, 2, 3, 4, 6, 8, 12, ...: doublings and their halves that most responses reach."""
+    longest = int(np.quantile(length, 1 - REACHED, method="lower"))
+    grid = sorted({*(1 << k for k in range(16)), *(3 << k for k in range(16))})
+    return [t for t in grid if t <= longest]
+
+
+def prefixes(tokens: Array, lengths: list[int]) -> Array:
+    """Return (n, lengths): log w of the first T tokens, or of all where there are fewer."""
+    return tokens.cumsum(-1)[:, np.asarray(lengths) - 1]
