@@ -21,17 +21,18 @@ FROM = 4
 def whole(log: Scored, counts: resample.Array) -> Json:
     """Return what the sequences of one scope are like, each number with its interval."""
     found = resample.cumulants(log.log_w, counts)
-    mean, variance, third, fourth = found.T
+    _, variance, third, fourth = found.T
+    kl = resample.divergence(log.log_w, counts)
     skewness, kurtosis = resample.shape(found)
     series = 1 + third / (3 * variance) + fourth / (12 * variance)
     return {
         "sequences": len(log.task),
         "length": float(log.length.mean()),
-        "kl": resample.interval(-mean),
+        "kl": resample.interval(kl),
         "sigma2": resample.interval(variance),
         "skewness": resample.interval(skewness),
         "kurtosis": resample.interval(kurtosis),
-        "ratio": resample.interval(-2 * mean / variance),
+        "ratio": resample.interval(2 * kl / variance),
         "series": resample.interval(series),
         # log E_mu[w], which is 0: how far the log is from having seen what it should.
         "log_mass": resample.interval(resample.log_means(log.log_w, counts, [1.0])[:, 0]),
@@ -43,11 +44,10 @@ def by_length(log: Scored, counts: resample.Array) -> Json:
     lengths = prefix_lengths(log.length)
     columns = prefixes(log.tokens, lengths).T
     found = np.stack([resample.cumulants(column, counts) for column in columns], axis=1)
-    skewness, kurtosis = (
-        found[:, :, 2] / found[:, :, 1] ** 1.5,
-        found[:, :, 3] / found[:, :, 1] ** 2,
-    )
-    ratio = -2 * found[:, :, 0] / found[:, :, 1]
+    skewness = found[:, :, 2] / found[:, :, 1] ** 1.5
+    kurtosis = found[:, :, 3] / found[:, :, 1] ** 2
+    kl = np.stack([resample.divergence(column, counts) for column in columns], axis=1)
+    ratio = 2 * kl / found[:, :, 1]
     return {
         "lengths": lengths,
         "sigma2": [resample.interval(row) for row in found[:, :, 1].T],

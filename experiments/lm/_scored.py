@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.lm.logs import Floats, Log
+
 Array = NDArray[np.float64]
 ALL = "all"
 """The scope of all tasks together."""
@@ -37,12 +39,14 @@ class Scored:
     @property
     def log_w(self) -> Array:
         """Return log w of whole sequences."""
-        return self.tokens.sum(-1)
+        total: Array = self.tokens.sum(-1)
+        return total
 
     @property
     def length(self) -> NDArray[np.int64]:
         """Return how many tokens each response has, its end among them."""
-        return self.mask.sum(-1)
+        lengths: NDArray[np.int64] = self.mask.sum(-1)
+        return lengths
 
     def rows(self, keep: NDArray[np.bool_]) -> Scored:
         """Return some of the sequences."""
@@ -62,28 +66,19 @@ class Scored:
             yield name, self.rows(self.task == number)
 
 
-def scored(log: object, log_pi: NDArray[np.float32]) -> Scored:
-    """Return a log (`logs.Log`) with the log-probabilities that a policy gives its tokens.
+def scored(log: Log, log_pi: Floats) -> Scored:
+    """Return a log with the log-probabilities (n, T) that a policy gives its tokens.
 
     Raises ValueError where the shapes differ, or a token has no finite log-ratio.
     """
-    given: object = log
-    mask = np.asarray(given.mask, dtype=bool)  # type: ignore[attr-defined]
-    log_mu = np.asarray(given.log_mu, dtype=np.float64)  # type: ignore[attr-defined]
-    if log_pi.shape != mask.shape:
-        raise ValueError(f"log_pi must have the shape {mask.shape} of the log, not {log_pi.shape}")
-    tokens = np.where(mask, np.asarray(log_pi, dtype=np.float64) - log_mu, 0.0)
+    if log_pi.shape != log.mask.shape:
+        raise ValueError(f"log_pi must have the log's shape, {log.mask.shape}, not {log_pi.shape}")
+    tokens = np.where(log.mask, log_pi.astype(np.float64) - log.log_mu, 0.0)
     if not np.isfinite(tokens).all():
         row, column = np.argwhere(~np.isfinite(tokens))[0]
         raise ValueError(f"log w of token {column} of sequence {row} is {tokens[row, column]}")
-    return Scored(
-        tokens,
-        mask,
-        np.asarray(given.task, dtype=np.int64),  # type: ignore[attr-defined]
-        tuple(given.names),  # type: ignore[attr-defined]
-        np.asarray(given.prompt, dtype=np.int64),  # type: ignore[attr-defined]
-        np.asarray(given.reward, dtype=np.float64),  # type: ignore[attr-defined]
-    )
+    reward = log.reward.astype(np.float64)
+    return Scored(tokens, log.mask, log.task, log.names, log.prompt, reward)
 
 
 def prefix_lengths(length: NDArray[np.int64]) -> list[int]:
