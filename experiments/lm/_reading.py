@@ -1,0 +1,67 @@
+"""What an experiment on a scored log reads: one of the policies, and the log as it scores it.
+
+The log is one that the policies were not trained on: on the sequences that taught it a policy gives
+more than it owes, E_mu[w] = 1 fails, and every law of log w with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from experiments.lm import presets
+from experiments.lm._scored import Scored, scored
+from experiments.lm.logs import Log
+from experiments.lm.recipes import Scores
+from experiments.lm.workshop import Workshop, at
+from experiments.runs import Cell, Json
+
+FRESH_SEED = 11
+
+
+def fresh(scores: Scores) -> Scores:
+    """Return a preset's scores, of a log as large as the one that its policies learned from."""
+    log = scores.policies.log
+    return replace(scores, log=replace(log, seed=log.seed + FRESH_SEED - 1))
+
+
+CPU, SMOKE, GPU = fresh(presets.CPU), fresh(presets.SMOKE), fresh(presets.GPU)
+
+
+def cells(settings: Any) -> list[Cell]:
+    """One cell a distance from mu."""
+    names = [f"kl {distance:g}" for distance in settings.scores.policies.distances]
+    return [Cell(name, {"policy": name}) for name in names]
+
+
+def log_of(scores: Scores, shop: Workshop | None = None) -> Log:
+    """Return the log that is scored."""
+    return (shop or at()).log(scores.log or scores.policies.log)
+
+
+def policy(scores: Scores, name: str) -> Scored | None:
+    """Return the log as one policy scores it, None where training did not come that far."""
+    shop = at()
+    found = shop.scores(scores)
+    return scored(log_of(scores, shop), found[name]) if name in found else None
+
+
+def model(scores: Scores, name: str) -> Any:
+    """Return a policy that training came to."""
+    return {known: made for known, _, made in at().policies(scores.policies)}[name]
+
+
+def reached(settings: Any, found: Any) -> list[tuple[str, Json]]:
+    """Return the name and the result of each policy that there is, nearest first."""
+    return [(c.key, found[c.key]) for c in cells(settings) if found[c.key]["reached"]]
+
+
+def longest(scopes: Json) -> str:
+    """Return the task with the longest responses."""
+    return max(scopes, key=lambda name: float(scopes[name]["length"]))
+
+
+def pooled(rows: Sequence[Sequence[float]]) -> list[float]:
+    """Return the mean over policies of what was found replicate by replicate, row by row."""
+    return [sum(column) / len(column) for column in zip(*rows, strict=True)]
