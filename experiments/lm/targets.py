@@ -29,8 +29,8 @@ class Settings:
     scores: Scores = reading.CPU
     sizes: tuple[int, ...] = (16, 64, 256, 1024)
     targets: tuple[float, ...] = (0.3, 0.5, 0.7)
-    splits: int = 20
-    batches: int = 20
+    splits: int = 40
+    batches: int = 40
 
 
 def run(settings: Settings, policy: str) -> Json:

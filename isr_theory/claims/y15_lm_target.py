@@ -1,0 +1,185 @@
+"""Predictions about a language model's gamma out of sample: which rules keep their ESS target.
+
+What `python -m experiments.lm targets` recorded: gamma from batches of one half of the prompts,
+the ESS of the other half, on the task with the longest responses, where log w is nearest to normal.
+GAM.coverage and GAM.upper are theorems about normal log w; GAM.kantorovich about the batch itself,
+and here asked of the other half. The predictions were committed before the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
+from isr_theory.draft import Draft, frozen
+from isr_theory.engines import recorded
+from isr_theory.engines.answers import all_of
+
+Row = Mapping[str, Any]
+RECORDED = recorded.summary("lm_targets")
+RUNS = Scope(
+    "one decoder of 1M weights, its longest task, policies and targets of 0.3, 0.5 and 0.7 that"
+    " gamma = 1 misses, 40 random halves of the prompts, 40 batches each"
+)
+NOT_RUN = Text("Not run yet.", "尚未运行。")
+
+
+def _prediction(id: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+    return Draft(
+        id,
+        section="experiments",
+        kind=Kind.PREDICTION,
+        title=title,
+        finding=NOT_RUN,
+        statement=statement,
+        subject=RECORDED,
+        expect=Verdict.OPEN,
+        open_reason="the run has not been made",
+        predicted=Verdict.SUPPORTED,
+        uses=uses,
+    )
+
+
+def _rows(summary: Row, rule: str, sizes: Sequence[int]) -> list[tuple[Row, dict[str, Any]]]:
+    """Return one rule's rows at some sizes, each with where it is."""
+    return [
+        (row, {key: row[key] for key in ("policy", "n", "rho_min")})
+        for row in summary["rows"]
+        if row["rule"] == rule and row["n"] in sizes
+    ]
+
+
+CLOSED = _prediction(
+    "LM.target.closed",
+    Text("The closed form of 1,024 sequences meets its target", "1024 条序列的闭式达到目标"),
+    r"\text{median of } \log\mathrm{ESS}/\log\rho_{\min} \in [0.85, 1.15]"
+    r"\ \text{elsewhere, at the closed form of } n = 1024,\ \text{every policy and target}",
+    ("T8.3.a", "SEQ.exact"),
+)
+
+
+@CLOSED.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """The other half's log ESS over its target at the closed form, by policy and target."""
+    return all_of(
+        recorded.inside(row["middle"], 0.85, 1.15, **at)
+        for row, at in _rows(summary, "lognormal", [1024])
+    )
+
+
+SAFE = _prediction(
+    "LM.target.safe",
+    Text("The upper bound of the variance meets it in 90% of batches", "方差上界在九成批次达标"),
+    r"\Pr(\mathrm{ESS}/n \ge \rho_{\min}\ \text{elsewhere}) > 0.9"
+    r"\ \text{at } \sqrt{L/S_{95\%}^2},\ n = 16 \text{ and } 64,\ \text{every policy and target}",
+    ("GAM.upper",),
+)
+
+
+@SAFE.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """How often the rule with the chi-square bound meets its target, over random halves."""
+    return all_of(
+        recorded.above(row["met"], 0.9, **at) for row, at in _rows(summary, "safe", [16, 64])
+    )
+
+
+EXACT = _prediction(
+    "LM.target.exact",
+    Text(
+        "Exact ESS of 16 sequences misses more often than the closed form",
+        "16 条时精确规则更常失手",
+    ),
+    r"n = 16:\ \Pr(\text{met by the exact rule}) < \Pr(\text{met by the closed form}) < 1/2,"
+    r"\ \text{every policy and target}",
+    ("GAM.coverage", "GAM.jensen", "GAM.monitor"),
+)
+
+
+@EXACT.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """How often both rules meet their target at n = 16: intervals that do not touch."""
+    answers = []
+    pairs = zip(_rows(summary, "exact", [16]), _rows(summary, "lognormal", [16]), strict=True)
+    for (exact, at), (closed, _) in pairs:
+        answers.append(recorded.below(closed["met"], 0.5, **at))
+        answers.append(recorded.below(exact["met"], closed["met"][1], **at))
+    return all_of(answers)
+
+
+RANGE = _prediction(
+    "LM.target.kantorovich",
+    Text("The range of the batch is safe, and costs half", "批次极差安全，代价过半"),
+    r"\gamma = \tfrac{2}{R}\,\mathrm{arcosh}\,\rho_{\min}^{-1/2}:\ \Pr(\text{met}) > 0.95"
+    r"\ \text{at } n = 64, 256;\ \log\mathrm{ESS}/\log\rho_{\min} < 1/2 \text{ at } n = 256",
+    ("GAM.kantorovich",),
+)
+
+
+@RANGE.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """How often the range's gamma meets its target, and how much of the target it uses."""
+    rows = _rows(summary, "kantorovich", [64, 256])
+    met = [recorded.above(row["met"], 0.95, **at) for row, at in rows]
+    used = [recorded.below(row["middle"], 0.5, **at) for row, at in rows if at["n"] == 256]
+    return all_of([*met, *used])
+
+
+CUMULANT = _prediction(
+    "LM.target.cumulant",
+    Text(
+        "The cumulants help a batch of 1,024 and hurt one of 16", "累积量对大批次有益、对小批次有害"
+    ),
+    r"\text{mean over policies and targets of rms } \log(\log\mathrm{ESS}/\log\rho_{\min}):"
+    r"\ \text{cumulant} < \text{closed at } n = 1024,\ > \text{ at } n = 16",
+    ("GAM.cumulant",),
+)
+
+
+@CUMULANT.recorded(RUNS)
+def _(summary: Row) -> Answer:
+    """The two rules' errors at both sizes, means over policies and targets."""
+    answers = []
+    for n, better in ((1024, "cumulant"), (16, "lognormal")):
+        worse = {"cumulant": "lognormal", "lognormal": "cumulant"}[better]
+        errors = [_error(summary, rule, n) for rule in (better, worse)]
+        shows = f"{better} {errors[0]:.3g}, {worse} {errors[1]:.3g}"
+        answers.append(recorded.true(errors[0] < errors[1], shows, n=n))
+    return all_of(answers)
+
+
+def _error(summary: Row, rule: str, n: int) -> float:
+    errors = [float(row["error"]) for row, _ in _rows(summary, rule, [n])]
+    return sum(errors) / len(errors)
+
+
+def _exchanged(first: str, second: str) -> Any:
+    """Return the results with two rules' numbers exchanged."""
+    if isinstance(RECORDED, recorded.Missing):
+        return RECORDED
+    rows = RECORDED["rows"]
+    at = {(row["policy"], row["n"], row["rho_min"], row["rule"]): row for row in rows}
+    other = {first: second, second: first}
+
+    def own(row: Row) -> Row:
+        rule = other.get(row["rule"], row["rule"])
+        return {**at[row["policy"], row["n"], row["rho_min"], rule], "rule": row["rule"]}
+
+    return {**RECORDED, "rows": [own(row) for row in rows]}
+
+
+def _without(change: Callable[[Row], Row]) -> Any:
+    if isinstance(RECORDED, recorded.Missing):
+        return RECORDED
+    return {**RECORDED, "rows": [{**row, **change(row)} for row in RECORDED["rows"]]}
+
+
+CLOSED.wrong_value("a rule that looks at the range alone", _exchanged("lognormal", "kantorovich"))
+SAFE.wrong_value("the closed form in its place", _exchanged("safe", "lognormal"))
+EXACT.wrong_value("the two rules exchanged", _exchanged("exact", "lognormal"))
+EXACT.wrong_value("every batch meets its target", _without(lambda row: {"met": [1.0, 1.0, 1.0]}))
+RANGE.wrong_value("the closed form in its place", _exchanged("kantorovich", "lognormal"))
+CUMULANT.wrong_value("the two rules exchanged", _exchanged("cumulant", "lognormal"))
+
+CLAIMS = frozen(CLOSED, SAFE, EXACT, RANGE, CUMULANT)
