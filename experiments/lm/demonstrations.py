@@ -49,7 +49,7 @@ def corrupted(text: str, share: float, wrong: str, rng: Generator) -> str:
     return "".join(said)
 
 
-class Batches(torch.utils.data.Dataset[dict[str, Tensor]]):
+class Batches:
     """Item i is the batch of step i."""
 
     def __init__(self, mu: Mu, vocabulary: Vocabulary) -> None:
@@ -171,9 +171,7 @@ def _telling(say: Say, steps: int) -> Any:
             since, first = self.began
             done = max(1, state.global_step - first)
             left = (time.monotonic() - since) / done * (steps - state.global_step)
-            loss = float(logs["loss"])
-            say(
-                f"mu: step {state.global_step} of {steps}, loss {loss:.3f}, about {left:.0f} s left"
-            )
+            at = f"step {state.global_step} of {steps}, loss {float(logs['loss']):.3f}"
+            say(f"mu: {at}, about {left:.0f} s left")
 
     return Telling()

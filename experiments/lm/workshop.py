@@ -1,12 +1,12 @@
-"""Things made once for several experiments, and found again: mu, its log, policies, their scores.
+"""Things made once for several experiments, and found again: mu, its logs, policies, their scores.
 
-    shop = Workshop(folder);   shop.mu(recipe), shop.log(recipe), shop.policies(...), shop.scores(...)
+    shop = Workshop(folder);   shop.mu(recipe), shop.log(recipe), shop.policies(recipe), ...
 
 Each lies in a folder of its own, named by the digest of its recipe: weights as safetensors, logs as
 Parquet, and what must be true of every file in `made.json`, which is written last. A folder is made
-under another name and renamed when it is whole, so that there is all of a thing or nothing of it;
-the process that is killed in between goes on from its last checkpoint. A file that has changed since
-is refused by name. Two processes never make one thing at a time: the second waits, and finds it.
+under another name and renamed when it is whole: there is all of a thing or nothing of it, and where
+a process was killed in between, the next goes on from its last checkpoint. A file that has changed
+since is refused by name. Two processes never make one thing at a time: the second waits for it.
 """
 
 from __future__ import annotations
