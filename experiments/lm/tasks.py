@@ -76,7 +76,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task(
                 "chain_sum",
                 "chain_sum",
-                {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 2},
+                {"min_terms": 2, "max_terms": 3, "min_digits": 1, "max_digits": 1},
                 most_tokens=6,
                 graded=False,
                 compact=lambda entry: f"{entry['expression']} =",
@@ -86,7 +86,7 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task(
                 "spell_backward",
                 "spell_backward",
-                {"min_word_len": 5, "max_word_len": 10},
+                {"min_word_len": 4, "max_word_len": 9},
                 most_tokens=13,
                 graded=True,
                 compact=lambda entry: f"{entry['word'].lower()} <",
@@ -98,10 +98,11 @@ TASKS: Mapping[str, Task] = MappingProxyType(
             Task(
                 "caesar_cipher",
                 "caesar_cipher",
-                {"min_words": 5, "max_words": 9, "min_rotation": 1, "max_rotation": 25},
+                {"min_words": 5, "max_words": 9, "min_rotation": 1, "max_rotation": 5},
                 most_tokens=64,
                 graded=True,
-                compact=lambda entry: f"{entry['rotation']} {entry['cipher_text'].lower()} >",
+                # Backwards, so that where to look is the same skill as in spelling.
+                compact=lambda entry: f"{entry['rotation']} {entry['cipher_text'][::-1].lower()} >",
                 said=str.upper,
                 # Small and capital letters are the same to a model that knows one kind of them.
                 same=_same_letters,
