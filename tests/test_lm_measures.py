@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from experiments.lm import _activation as activation
 from experiments.lm import _ess as ess
@@ -14,8 +15,11 @@ from experiments.lm import _lengths as lengths
 from experiments.lm import _normality as normality
 from experiments.lm import _resample as resample
 from experiments.lm import _scored as scored
+from experiments.lm import _sketch as sketch
 from experiments.lm import _targets as targets
+from experiments.lm import models
 from experiments.lm.logs import Log
+from experiments.lm.scoring import token_log_probs
 from isr_theory.weights import ess_ratio, gamma_star
 
 # Tokens are drawn from (9/10, 1/10) and scored by (7/10, 3/10): skewed to the right.
@@ -349,3 +353,46 @@ def test_where_the_reward_does_not_move_there_is_no_way():
     for reward in (np.full(100, 0.5), np.tile([0.4, 0.6], 50)):
         flat = scored.Scored(log.tokens, log.mask, log.task, log.names, log.prompt, reward)
         assert lengths.aggregations(flat, counts, 0.5)["mean"]["way"] is None
+
+
+def a_model_and_log(n=4):
+    rng = np.random.default_rng(0)
+    response = rng.integers(1, 8, size=(n, 5))
+    mask = np.arange(5) < np.array([5, 3, 4, 1])[:n, None]
+    prompts = np.arange(3) >= np.array([0, 1, 2, 0])[:n, None]
+    log = Log(
+        task=np.zeros(n, dtype=np.int64),
+        names=("a",),
+        prompt=np.arange(n),
+        prompt_ids=np.where(prompts, rng.integers(1, 8, size=(n, 3)), 0),
+        prompt_mask=prompts,
+        response=np.where(mask, response, 0),
+        mask=mask,
+        log_mu=np.zeros((n, 5), dtype=np.float32),
+        reward=np.ones(n, dtype=np.float32),
+        exact=np.ones(n, dtype=np.float32),
+    )
+    return models.small(8, 1, 2, 8, seed=0), log
+
+
+def test_a_sketch_keeps_inner_products_and_the_squares_are_exact():
+    model, log = a_model_and_log()
+    weights = list(model.parameters())
+    parts = [log.prompt_ids, log.prompt_mask, log.response, log.mask]
+    totals = token_log_probs(model, *map(torch.from_numpy, parts)).sum(-1)
+    scores = []
+    for total in totals:
+        own = torch.autograd.grad(total, weights, retain_graph=True)
+        scores.append(torch.cat([g.reshape(-1) for g in own]).double())
+    exact = (torch.stack(scores) @ torch.stack(scores).T).numpy()
+    found = [sketch.gram(model, log, 4096, seed=seed) for seed in range(8)]
+    for table in found:
+        # Sums of a few hundred products in float32, padded otherwise.
+        np.testing.assert_allclose(np.diag(table), np.diag(exact), rtol=1e-4)
+        np.testing.assert_allclose(table, table.T)
+    sizes = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
+    # sqrt(2/4096) is 2.2%; the mean of 8 seeds, four standard deviations.
+    assert (abs(np.mean(found, axis=0) - exact) / sizes).max() < 4 * math.sqrt(2 / 4096 / 8)
+    # So many buckets that no two weights share one but by chance: all but exact.
+    close = sketch.gram(model, log, 1 << 20, seed=0)
+    assert (abs(close - exact) / sizes).max() < 4 * math.sqrt(2 / (1 << 20))

@@ -7,26 +7,18 @@ more than it owes, E_mu[w] = 1 fails, and every law of log w with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from experiments.lm import presets
 from experiments.lm._scored import Scored, scored
 from experiments.lm.logs import Log
-from experiments.lm.recipes import Scores
+from experiments.lm.recipes import Recipe, Scores
 from experiments.lm.workshop import Workshop, at
 from experiments.runs import Cell, Json
 
-FRESH_SEED = 11
 
-
-def fresh(scores: Scores) -> Scores:
-    """Return a preset's scores, of a log as large as the one that its policies learned from."""
-    log = scores.policies.log
-    return replace(scores, log=replace(log, seed=log.seed + FRESH_SEED - 1))
-
-
-CPU, SMOKE, GPU = fresh(presets.CPU), fresh(presets.SMOKE), fresh(presets.GPU)
+def needs(settings: Any) -> list[Recipe]:
+    """Return what is to be made before the cells run."""
+    return [settings.scores]
 
 
 def cells(settings: Any) -> list[Cell]:
@@ -37,7 +29,7 @@ def cells(settings: Any) -> list[Cell]:
 
 def log_of(scores: Scores, shop: Workshop | None = None) -> Log:
     """Return the log that is scored."""
-    return (shop or at()).log(scores.log or scores.policies.log)
+    return (shop or at()).log(scores.log)
 
 
 def policy(scores: Scores, name: str) -> Scored | None:

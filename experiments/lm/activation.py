@@ -13,17 +13,20 @@ from dataclasses import dataclass
 from experiments.lm import _activation as law
 from experiments.lm import _reading as reading
 from experiments.lm import _resample as resample
+from experiments.lm import presets
 from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 
 ROOT_SEED = 20261128
+SECONDS = 1.0
+"""About how long a cell takes on one core."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The scored log, the batches and the target, and how often prompts are resampled."""
 
-    scores: Scores = reading.CPU
+    scores: Scores = presets.CPU
     rho_min: float = 0.3
     size: int = 256
     batches: int = 200
@@ -58,10 +61,16 @@ EXPERIMENT = Experiment(
     name="lm_activation",
     title="The KL from which the rule acts, and the target that acts at a given KL",
     settings=Settings(),
-    smoke=Settings(reading.SMOKE, size=8, batches=10, replicates=20),
+    smoke=Settings(presets.SMOKE, size=8, batches=10, replicates=20),
     cells=reading.cells,
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
 )
-GPU = Settings(reading.GPU)
+GPU = Settings(presets.GPU)
+needs = reading.needs
+
+
+def seconds(settings: Settings) -> float:
+    """Return about how long the cells take on one core, what they need made already."""
+    return SECONDS * len(settings.scores.policies.distances)

@@ -15,11 +15,14 @@ import numpy as np
 from experiments.lm import _ess as ess
 from experiments.lm import _reading as reading
 from experiments.lm import _resample as resample
+from experiments.lm import presets
 from experiments.lm._scored import ALL
 from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 
 ROOT_SEED = 20261128
+SECONDS = 1.0
+"""About how long a cell takes on one core."""
 SHOWN = (0.25, 0.5, 0.75, 1.0)
 OFF = 0.05
 """What the closed form must be off by for there to be something to correct."""
@@ -29,7 +32,7 @@ OFF = 0.05
 class Settings:
     """The scored log, and how often its prompts are resampled."""
 
-    scores: Scores = reading.CPU
+    scores: Scores = presets.CPU
     replicates: int = 200
 
 
@@ -72,10 +75,16 @@ EXPERIMENT = Experiment(
     name="lm_ess_law",
     title="ESS/n over gamma, beside the closed form and the cumulants",
     settings=Settings(),
-    smoke=Settings(reading.SMOKE, replicates=20),
+    smoke=Settings(presets.SMOKE, replicates=20),
     cells=reading.cells,
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
 )
-GPU = Settings(reading.GPU)
+GPU = Settings(presets.GPU)
+needs = reading.needs
+
+
+def seconds(settings: Settings) -> float:
+    """Return about how long the cells take on one core, what they need made already."""
+    return SECONDS * len(settings.scores.policies.distances)

@@ -19,17 +19,20 @@ from experiments.lm import _gradients as gradients
 from experiments.lm import _reading as reading
 from experiments.lm import _resample as resample
 from experiments.lm import _sketch as sketch
+from experiments.lm import presets
 from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 
 ROOT_SEED = 20261128
+SECONDS = 20.0
+"""About how long a cell takes on one core."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The scored log; how many of its sequences; the sketch; how often prompts are resampled."""
 
-    scores: Scores = reading.CPU
+    scores: Scores = presets.CPU
     sequences: int = 512
     buckets: int = 1 << 15
     replicates: int = 200
@@ -88,10 +91,16 @@ EXPERIMENT = Experiment(
     name="lm_gradients",
     title="The variance of the gradient over gamma, plain and self-normalised",
     settings=Settings(),
-    smoke=Settings(reading.SMOKE, sequences=24, buckets=256, replicates=20),
+    smoke=Settings(presets.SMOKE, sequences=24, buckets=256, replicates=20),
     cells=reading.cells,
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
 )
-GPU = Settings(reading.GPU, sequences=2048)
+GPU = Settings(presets.GPU, sequences=2048)
+needs = reading.needs
+
+
+def seconds(settings: Settings) -> float:
+    """Return about how long the cells take on one core, what they need made already."""
+    return SECONDS * len(settings.scores.policies.distances)

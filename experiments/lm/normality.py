@@ -16,18 +16,21 @@ from dataclasses import dataclass
 from experiments.lm import _normality as normality
 from experiments.lm import _reading as reading
 from experiments.lm import _resample as resample
+from experiments.lm import presets
 from experiments.lm._scored import ALL
 from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 
 ROOT_SEED = 20261128
+SECONDS = 3.0
+"""About how long a cell takes on one core."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The scored log, and how often its prompts are resampled."""
 
-    scores: Scores = reading.CPU
+    scores: Scores = presets.CPU
     replicates: int = 200
 
 
@@ -82,10 +85,16 @@ EXPERIMENT = Experiment(
     name="lm_normality",
     title="How near to normal log w of sequences is",
     settings=Settings(),
-    smoke=Settings(reading.SMOKE, replicates=20),
+    smoke=Settings(presets.SMOKE, replicates=20),
     cells=reading.cells,
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
 )
-GPU = Settings(reading.GPU)
+GPU = Settings(presets.GPU)
+needs = reading.needs
+
+
+def seconds(settings: Settings) -> float:
+    """Return about how long the cells take on one core, what they need made already."""
+    return SECONDS * len(settings.scores.policies.distances)

@@ -14,19 +14,22 @@ from dataclasses import dataclass
 
 from experiments.lm import _reading as reading
 from experiments.lm import _targets as rules
+from experiments.lm import presets
 from experiments.lm._scored import ALL, Scored
 from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 from isr_theory.weights import ess_ratio
 
 ROOT_SEED = 20261128
+SECONDS = 10.0
+"""About how long a cell takes on one core."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """The scored log, batch sizes, targets, random halves, and batches of each half and size."""
 
-    scores: Scores = reading.CPU
+    scores: Scores = presets.CPU
     sizes: tuple[int, ...] = (16, 64, 256, 1024)
     targets: tuple[float, ...] = (0.3, 0.5, 0.7)
     splits: int = 40
@@ -74,10 +77,16 @@ EXPERIMENT = Experiment(
     name="lm_targets",
     title="ESS targets out of sample, by five rules for gamma",
     settings=Settings(),
-    smoke=Settings(reading.SMOKE, sizes=(4, 8), targets=(0.9, 0.99), splits=2, batches=4),
+    smoke=Settings(presets.SMOKE, sizes=(4, 8), targets=(0.9, 0.99), splits=2, batches=4),
     cells=reading.cells,
     run=run,
     summarise=summarise,
     root_seed=ROOT_SEED,
 )
-GPU = Settings(reading.GPU)
+GPU = Settings(presets.GPU)
+needs = reading.needs
+
+
+def seconds(settings: Settings) -> float:
+    """Return about how long the cells take on one core, what they need made already."""
+    return SECONDS * len(settings.scores.policies.distances)
