@@ -153,7 +153,7 @@ def test_independent_tokens_have_the_shape_of_one_over_the_root_of_the_length():
     assert np.quantile(skewness, 0.02) < -0.5 < np.quantile(skewness, 0.98)
     kurtosis = found["exponents"]["kurtosis"]
     assert np.quantile(kurtosis, 0.02) < -1 < np.quantile(kurtosis, 0.98)
-    assert normality.exponents([1, 2, 4, 8], np.ones((2, 4))) is None
+    assert scored.exponents([1, 2, 4, 8], np.ones((2, 4))) is None
 
 
 def test_the_ratio_is_its_series_where_log_w_is_small():
@@ -396,3 +396,19 @@ def test_a_sketch_keeps_inner_products_and_the_squares_are_exact():
     # So many buckets that no two weights share one but by chance: all but exact.
     close = sketch.gram(model, log, 1 << 20, seed=0)
     assert (abs(close - exact) / sizes).max() < 4 * math.sqrt(2 / (1 << 20))
+
+
+def test_a_mixture_of_prompts_has_a_kurtosis_of_its_own():
+    rng = np.random.default_rng(0)
+    prompt = np.repeat(np.arange(4000), 8)
+    # Half of the prompts have twice the variance: 3 (2.5/1.5^2 - 1) = 1/3; means vary by 0.5.
+    sigma = np.where(np.arange(4000) % 2, 1.0, math.sqrt(2.0))
+    log_w = np.repeat(0.5 * rng.standard_normal(4000), 8)
+    log_w = log_w + np.repeat(sigma, 8) * rng.standard_normal(len(prompt))
+    zeros = np.zeros(len(prompt), dtype=np.int64)
+    log = scored.Scored(log_w[:, None], log_w[:, None] < 9, zeros, ("a",), prompt, log_w)
+    found = normality.mixture(log)
+    # With 4,000 prompts of 8 the standard errors are about 0.01 and 0.03.
+    assert found["between"] == pytest.approx(0.25 / 1.75, abs=0.03)
+    assert found["kurtosis"] == pytest.approx(1 / 3, abs=0.1)
+    assert normality.mixture(log.rows(np.arange(len(prompt)) > 0)) == {}

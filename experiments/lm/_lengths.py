@@ -17,24 +17,25 @@ from collections.abc import Mapping
 import numpy as np
 
 from experiments.lm import _resample as resample
-from experiments.lm._scored import Scored, prefix_lengths, prefixes
+from experiments.lm._scored import Scored, exponents, prefix_lengths, prefixes
 from experiments.runs import Json
 from isr_theory.weights import gamma_star
 
-REACH = 64.0
-"""How far above 1 the root of the ESS is looked for: a token or two have little to flatten."""
+REACH = 4096.0
+"""How far above 1 the root of the ESS is looked for: a few tokens near mu have little to flatten,
+and where the largest weights are a share above the target there is none."""
 AROUND = np.exp(np.linspace(-1.5, 1.5, 129))
 """Gammas, over the log's own root, among which a replicate's is found: on a line in logarithms
 between two of them, where a bend of order 1 over steps of 0.023 leaves 1e-4 of it."""
 
 
 def roots(log_w: resample.Array, counts: resample.Array, rho_min: float) -> resample.Array:
-    """Return the gamma in (0, 64] at which each row's ESS/n is rho_min.
+    """Return the gamma in (0, 4096] at which each row's ESS/n is rho_min.
 
     ESS falls in gamma for every sample (T8.3.b.fix), so that there is one, if any.
     """
     target = -math.log(rho_min)
-    # The library's rule ends at 1; weights of w^64 have their root where w has it, over 64.
+    # The library's rule ends at 1; w^4096 has its root where w has it, over 4096.
     own = REACH * float(gamma_star(REACH * log_w, rho_min, method="exact"))
     grid = own * AROUND
     deficit = -resample.log_ess(log_w, counts, grid.tolist()).clip(None, -1e-300)
@@ -58,13 +59,6 @@ def rate(log: Scored, counts: resample.Array, rho_min: float) -> Json:
             "exact": exponents(lengths, exact),
         },
     }
-
-
-def exponents(lengths: list[int], gammas: resample.Array) -> list[float] | None:
-    """Return the slope of log gamma* against log T in each replicate, None for fewer than three."""
-    if len(lengths) < 3:
-        return None
-    return [float(b) for b in resample.slope(np.log(lengths), np.log(gammas))]
 
 
 def aggregations(log: Scored, counts: resample.Array, rho_min: float) -> Mapping[str, Json]:

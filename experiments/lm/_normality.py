@@ -11,11 +11,8 @@ from __future__ import annotations
 import numpy as np
 
 from experiments.lm import _resample as resample
-from experiments.lm._scored import Scored, prefix_lengths, prefixes
+from experiments.lm._scored import Scored, exponents, prefix_lengths, prefixes
 from experiments.runs import Json
-
-FROM = 4
-"""The shortest prefix that the exponents are fitted to: a token or two have no law of long ones."""
 
 
 def whole(log: Scored, counts: resample.Array) -> Json:
@@ -36,6 +33,29 @@ def whole(log: Scored, counts: resample.Array) -> Json:
         "series": resample.interval(series),
         # log E_mu[w], which is 0: how far the log is from having seen what it should.
         "log_mass": resample.interval(resample.log_means(log.log_w, counts, [1.0])[:, 0]),
+        "mixture": mixture(log),
+    }
+
+
+def mixture(log: Scored) -> Json:
+    """Return how much of the shape of log w is that of a mixture of prompts.
+
+    `between` is the share of the variance that lies between prompts; `kurtosis` what normal laws of
+    the prompts' own variances have together, 3 (E v^2/(E v)^2 - 1), which no length takes away.
+    From the variance s^2 of a prompt's k responses, E s^4 = v^2 (k + 1)/(k - 1) for normal ones.
+    Only prompts with at least 3 responses, all of the same number, say so: else nothing.
+    """
+    _, of, each = np.unique(log.prompt, return_inverse=True, return_counts=True)
+    k = int(each.min())
+    if k < 3 or k < each.max() or len(each) < 2:
+        return {}
+    rows = log.log_w[np.argsort(of, kind="stable")].reshape(-1, k)
+    within = rows.var(-1, ddof=1)
+    between = max(0.0, float(rows.mean(-1).var(ddof=1) - within.mean() / k))
+    fourth = float((within**2).mean()) * (k - 1) / (k + 1)
+    return {
+        "between": between / (between + float(within.mean())),
+        "kurtosis": 3 * (fourth / float(within.mean()) ** 2 - 1),
     }
 
 
@@ -59,14 +79,3 @@ def by_length(log: Scored, counts: resample.Array) -> Json:
             "kurtosis": exponents(lengths, kurtosis),
         },
     }
-
-
-def exponents(lengths: list[int], values: resample.Array) -> list[float] | None:
-    """Return the slope of log |value| against log T in each replicate, None for too few lengths."""
-    fitted = [i for i, t in enumerate(lengths) if t >= FROM]
-    if len(fitted) < 3:
-        return None
-    # A value of exactly 0 has no logarithm; the least of float64 stands for it.
-    sizes = np.abs(values[:, fitted]).clip(np.finfo(np.float64).tiny)
-    found = resample.slope(np.log(np.asarray(lengths)[fitted]), np.log(sizes))
-    return [float(x) for x in found]

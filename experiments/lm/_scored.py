@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from experiments.lm._resample import slope
 from experiments.lm.logs import Floats, Log
 
 Array = NDArray[np.float64]
@@ -21,6 +22,9 @@ ALL = "all"
 """The scope of all tasks together."""
 REACHED = 0.9
 """Prefixes are taken up to the length that so many of the responses reach."""
+
+FROM = 4
+"""The shortest prefix that exponents are fitted to: a token or two have no law of long ones."""
 
 
 @dataclass(frozen=True)
@@ -91,3 +95,14 @@ def prefix_lengths(length: NDArray[np.int64]) -> list[int]:
 def prefixes(tokens: Array, lengths: list[int]) -> Array:
     """Return (n, lengths): log w of the first T tokens, or of all where there are fewer."""
     return tokens.cumsum(-1)[:, np.asarray(lengths) - 1]
+
+
+def exponents(lengths: list[int], values: Array) -> list[float] | None:
+    """Return the slope of log |value| against log T in each row, None for too few lengths."""
+    fitted = [i for i, t in enumerate(lengths) if t >= FROM]
+    if len(fitted) < 3:
+        return None
+    # A value of exactly 0 has no logarithm; the least of float64 stands for it.
+    sizes = np.abs(values[:, fitted]).clip(np.finfo(np.float64).tiny)
+    found = slope(np.log(np.asarray(lengths)[fitted]), np.log(sizes))
+    return [float(x) for x in found]

@@ -18,7 +18,7 @@ from isr_theory.engines.answers import all_of
 
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_lengths")
-RUNS = Scope("one decoder of 1M weights, its longest task, seven policies, prefixes of 1 to 24")
+RUNS = Scope("one decoder of 1M weights, its longest task, seven policies, prefixes of 4 tokens on")
 FAR = Scope("its longest task, policies past 1 nat there, sequences of 24 to 64 tokens, rho 0.3")
 NOT_RUN = Text("Not run yet.", "尚未运行。")
 PAST = 1.0
@@ -44,7 +44,8 @@ RATE = _prediction(
     "LM.length.rate",
     Text("gamma* falls like T^(-1/2)", "γ* 按 T^{-1/2} 下降"),
     r"\gamma^*(T) \propto T^{b},\ b \in [-0.65, -0.35],\ \text{closed and exact, unclipped,}"
-    r"\ \rho_{\min} = 0.3\ \text{(longest task, all prefixes, mean over policies)}",
+    r"\ \rho_{\min} = 0.3\ \text{(longest task, prefixes of at least 4 tokens,"
+    r" mean over policies)}",
     ("SEQ.length", "SEQ.exact"),
 )
 
