@@ -8,7 +8,7 @@ target that acts should be e^(-0.04) = 0.961.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.lm import _activation as law
 from experiments.lm import _reading as reading
@@ -68,6 +68,7 @@ EXPERIMENT = Experiment(
     root_seed=ROOT_SEED,
 )
 GPU = Settings(presets.GPU)
+GPU_REDUCED = replace(EXPERIMENT.smoke, scores=presets.GPU_REDUCED)
 needs = reading.needs
 
 

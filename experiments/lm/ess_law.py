@@ -8,7 +8,7 @@ On a grid of gamma, by task and distance from mu; the first term alone is Theore
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -82,6 +82,7 @@ EXPERIMENT = Experiment(
     root_seed=ROOT_SEED,
 )
 GPU = Settings(presets.GPU)
+GPU_REDUCED = replace(EXPERIMENT.smoke, scores=presets.GPU_REDUCED)
 needs = reading.needs
 
 

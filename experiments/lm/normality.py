@@ -11,7 +11,7 @@ policies, whose replicates resample the same prompts.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.lm import _normality as normality
 from experiments.lm import _reading as reading
@@ -92,6 +92,7 @@ EXPERIMENT = Experiment(
     root_seed=ROOT_SEED,
 )
 GPU = Settings(presets.GPU)
+GPU_REDUCED = replace(EXPERIMENT.smoke, scores=presets.GPU_REDUCED)
 needs = reading.needs
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from experiments.lm import _reading as reading
 from experiments.lm import _targets as rules
@@ -84,6 +84,7 @@ EXPERIMENT = Experiment(
     root_seed=ROOT_SEED,
 )
 GPU = Settings(presets.GPU)
+GPU_REDUCED = replace(EXPERIMENT.smoke, scores=presets.GPU_REDUCED)
 needs = reading.needs
 
 
