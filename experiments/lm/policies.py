@@ -87,7 +87,8 @@ def walk(
     """Train `model`, which begins as mu, and yield (name, distance, weights) of each snapshot.
 
     After each snapshot that the caller has kept, and now and then between them, what is needed to
-    go on is written to `state`; a walk that finds it there goes on from it. Ends early, saying so, after `most_steps`.
+    go on is written to `state`; a walk that finds it there goes on from it. Ends early, saying so,
+    after `most_steps`.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     loss = ISReshapeLoss(gamma=recipe.gamma, normalisation="batch", validate=False)
