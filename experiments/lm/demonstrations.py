@@ -107,7 +107,7 @@ def train(mu: Mu, vocabulary: Vocabulary, folder: Path, say: Say) -> Model:
         data_collator=_alone,
         callbacks=[_telling(say, mu.steps)],
     )
-    _without_console(trainer)
+    models.without_console(trainer)
     checkpoint = newest_whole(folder) if folder.is_dir() else None
     if checkpoint is not None:
         say(f"mu goes on from {checkpoint.name}")
@@ -144,12 +144,6 @@ def arguments(mu: Mu, folder: Path) -> Any:
         report_to=[],
         disable_tqdm=True,
     )
-
-
-def _without_console(trainer: Any) -> None:
-    from transformers import PrinterCallback
-
-    trainer.remove_callback(PrinterCallback)
 
 
 def _telling(say: Say, steps: int) -> Any:

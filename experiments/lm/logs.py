@@ -182,6 +182,14 @@ def read_table(path: Path, needed: Sequence[str]) -> tuple[dict[str, list[Any]],
     return {name: table.column(name).to_pylist() for name in needed}, said
 
 
+def padded(rows: list[list[Any]], kind: Any, width: int) -> Any:
+    """Return lists as an array (n, width), padded on the right with 0."""
+    values = np.zeros((len(rows), width), dtype=kind)
+    for i, row in enumerate(rows):
+        values[i, : len(row)] = row
+    return values
+
+
 def _lists(values: Any, mask: Bools) -> list[Any]:
     return [row[kept] for row, kept in zip(values, mask, strict=True)]
 

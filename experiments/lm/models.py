@@ -28,6 +28,13 @@ def quiet() -> None:
     logging.disable_progress_bar()
 
 
+def without_console(trainer: Any) -> None:
+    """Take from a Trainer what prints its logs."""
+    from transformers import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+
+
 def small(
     width: int, layers: int, heads: int, vocabulary_size: int, seed: int, *, longest: int = 256
 ) -> Model:

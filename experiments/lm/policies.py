@@ -28,6 +28,8 @@ Model = Any
 Say = Callable[[str], None]
 # How near to the distance that was asked for a snapshot is, as a share of it.
 CLOSE = 0.02
+# Steps after which a walk is kept even where it has not reached the next distance.
+KEEP = 25
 
 
 def inputs(log: Log, rows: Any, device: Any = "cpu") -> list[Tensor]:
@@ -84,8 +86,9 @@ def walk(
 ) -> Iterator[tuple[str, float, dict[str, Tensor]]]:
     """Train `model`, which begins as mu, and yield (name, distance, weights) of each snapshot.
 
-    After each snapshot that the caller has kept, what is needed to go on is written to `state`;
-    a walk that finds it there goes on from it. Ends early, saying so, after `most_steps`.
+    After each snapshot that the caller has kept, and now and then between them, what is needed to
+    go on is written to `state`; a walk that finds it there goes on from it. Ends early, saying so,
+    after `most_steps`.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=0.0)
     loss = ISReshapeLoss(gamma=recipe.gamma, normalisation="batch", validate=False)
@@ -107,7 +110,7 @@ def walk(
             yield f"kl {wanted:g}", met, weights
             reached += 1
         model.load_state_dict(after)
-        if reached > start:
+        if reached > start or step % KEEP == 0:
             keep(state, model, optimiser, step, reached)
     if reached < len(recipe.distances):
         say(f"policies: stopped after {step} steps, at KL {probe.distance(model):.4g}")

@@ -63,7 +63,7 @@ class Policies:
     """Snapshots of one policy on its way from mu, by w^gamma r on mu's own log, graded rewards."""
 
     log: Logged = Logged(prompts=(188, 224, 100))
-    distances: tuple[float, ...] = (0.005, 0.02, 0.1, 0.3, 0.6, 1.2, 2.5)
+    distances: tuple[float, ...] = (0.005, 0.02, 0.1, 0.3, 0.6, 1.2)
     """KL(mu || pi) in nats a sequence, as `policies.distance` estimates it."""
     gamma: float = 0.5
     batch: int = 96

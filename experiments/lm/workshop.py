@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.kept import Unusable
+from experiments.kept import Json, Unusable
 from experiments.lm import demonstrations, logs, models, policies, recipes, sampling, scoring, tasks
 from experiments.lm import vocabulary as words
 from experiments.lm.logs import Floats, Log
@@ -96,38 +96,51 @@ class Workshop:
         """Return whether a thing is there already."""
         return (self.folder / recipes.name_of(recipe) / MADE).is_file()
 
-    def _made(self, recipe: Recipe) -> Path:
-        place = self.folder / recipes.name_of(recipe)
-        if not self.has(recipe):
-            for earlier in recipes.needs(recipe)[:-1]:
-                self._made(earlier)
+    def thing(self, name: str, content: Json, make: Callable[[Path], None]) -> Path:
+        """Return the folder `name`, letting `make` fill it if it is not there.
+
+        `content` is plain data that tells what the thing is, for who finds it later; the name must
+        be of a digest of it. `make` may find in the folder what a killed run of it left behind.
+        """
+        place = self.folder / name
+        if not (place / MADE).is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
-            with _waiting(self.folder / f".{place.name}.lock"):
-                if not self.has(recipe):
-                    self._make(recipe, place)
+            with _waiting(self.folder / f".{name}.lock"):
+                if not (place / MADE).is_file():
+                    self._make(place, content, make)
         check(place)
         return place
 
-    def _make(self, recipe: Recipe, place: Path) -> None:
+    def _make(self, place: Path, content: Json, make: Callable[[Path], None]) -> None:
         """Make one thing under another name, and rename it when it is whole."""
         unfinished = place.with_name(f".{place.name}.unfinished")
         unfinished.mkdir(exist_ok=True)
         self.say(f"making {place.name}")
         try:
-            match recipe:
-                case Mu():
-                    self._make_mu(recipe, unfinished)
-                case Logged():
-                    self._make_log(recipe, unfinished)
-                case Policies():
-                    self._make_policies(recipe, unfinished)
-                case Scores():
-                    self._make_scores(recipe, unfinished)
-            _seal(unfinished, recipe)
+            make(unfinished)
+            _seal(unfinished, content)
         except OSError as error:
             # What had been made stays: when there is room, the same command goes on from it.
             raise OSError(error.errno, error.strerror, error.filename or str(place)) from error
         unfinished.rename(place)
+
+    def _made(self, recipe: Recipe) -> Path:
+        name = recipes.name_of(recipe)
+        if not self.has(recipe):
+            for earlier in recipes.needs(recipe)[:-1]:
+                self._made(earlier)
+        return self.thing(name, recipes.plain(recipe), lambda into: self._fill(recipe, into))
+
+    def _fill(self, recipe: Recipe, into: Path) -> None:
+        match recipe:
+            case Mu():
+                self._make_mu(recipe, into)
+            case Logged():
+                self._make_log(recipe, into)
+            case Policies():
+                self._make_policies(recipe, into)
+            case Scores():
+                self._make_scores(recipe, into)
 
     def _make_mu(self, recipe: Mu, into: Path) -> None:
         vocabulary = words.characters()
@@ -220,11 +233,11 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _seal(folder: Path, recipe: Recipe) -> None:
+def _seal(folder: Path, recipe: Json) -> None:
     """Write down what was made, and the digest of every file."""
     names = sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
     digests = {name: _digest(folder / name) for name in names if name != MADE}
-    content = {"recipe": recipes.plain(recipe), "sha256": digests}
+    content = {"recipe": recipe, "sha256": digests}
     files.write(folder / MADE, json.dumps(content, indent=1) + "\n")
 
 

@@ -20,7 +20,7 @@ from isr_theory.engines.answers import all_of
 
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_gradients")
-RUNS = Scope("one decoder of 1M weights, seven policies, 512 sequences of another log, 21 gammas")
+RUNS = Scope("one decoder of 1M weights, six policies, 512 sequences of another log, 21 gammas")
 NEAR = Scope("the policies at 0.005 and 0.02 nats from mu, 512 sequences of another log, 21 gammas")
 NEAREST = ("kl 0.005", "kl 0.02")
 REWARDS = ("one", "graded")

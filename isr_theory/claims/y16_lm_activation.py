@@ -18,7 +18,7 @@ from isr_theory.engines.answers import all_of
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_activation")
 RUNS = Scope(
-    "one decoder of 1M weights, three tasks and all together, seven policies, 200 batches of 256"
+    "one decoder of 1M weights, three tasks and all together, six policies, 200 batches of 256"
 )
 AT_PPO = Scope("the policy at 0.02 nats, on every task whose KL is 0.01 to 0.04, and on all")
 NOT_RUN = Text("Not run yet.", "尚未运行。")

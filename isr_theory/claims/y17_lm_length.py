@@ -18,7 +18,7 @@ from isr_theory.engines.answers import all_of
 
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_lengths")
-RUNS = Scope("one decoder of 1M weights, its longest task, seven policies, prefixes of 4 tokens on")
+RUNS = Scope("one decoder of 1M weights, its longest task, six policies, prefixes of 4 tokens on")
 FAR = Scope("its longest task, policies past 1 nat there, sequences of 24 to 64 tokens, rho 0.3")
 NOT_RUN = Text("Not run yet.", "尚未运行。")
 PAST = 1.0
