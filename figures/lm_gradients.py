@@ -10,7 +10,7 @@ from figures.tables import Row, Tables
 CLAIMS = ("LM.gradient.quarter", "LM.gradient.plain", "LM.gradient.self")
 CAPTION = """
     The variance of mean w^gamma r grad log pi (plain) and of the self-normalised mean, summed over
-    all weights of the model and divided by that at gamma = 0, from 512 per-sample gradients of
+    all weights of the model and divided by that at gamma = 0, from 2,048 per-sample gradients of
     policies at growing distance from mu, with r = 1 and with graded rewards. Dots: the least
     variance. Dotted: the shifted Gaussian with the nearest and the farthest policy's variance of
     log w and mean scores, for r = 1. Grey: the paper's 1/4.

@@ -7,13 +7,21 @@ more than it owes, E_mu[w] = 1 fails, and every law of log w with it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
+from experiments.lm import presets
 from experiments.lm._scored import Scored, scored
 from experiments.lm.logs import Log
 from experiments.lm.recipes import Recipe, Scores
 from experiments.lm.workshop import Workshop, at
 from experiments.runs import Cell, Json
+
+LONGER = replace(
+    presets.CPU, log=replace(presets.CPU.log, prompts=(125, 150, 400), each=24, seed=4)
+)
+"""Preset cpu's policies on a log with six times as many of the longest sequences: 3,000 sums, 3,600
+words and 9,600 texts. Half of the preset's own 1,600 texts holds no batch of 1,024."""
 
 
 def needs(settings: Any) -> list[Recipe]:

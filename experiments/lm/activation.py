@@ -26,7 +26,7 @@ SECONDS = 1.0
 class Settings:
     """The scored log, the batches and the target, and how often prompts are resampled."""
 
-    scores: Scores = presets.CPU
+    scores: Scores = reading.LONGER
     rho_min: float = 0.3
     size: int = 256
     batches: int = 200

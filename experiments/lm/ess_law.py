@@ -32,7 +32,7 @@ OFF = 0.05
 class Settings:
     """The scored log, and how often its prompts are resampled."""
 
-    scores: Scores = presets.CPU
+    scores: Scores = reading.LONGER
     replicates: int = 200
 
 

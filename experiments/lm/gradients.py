@@ -33,7 +33,7 @@ class Settings:
     """The scored log; how many of its sequences; the sketch; how often prompts are resampled."""
 
     scores: Scores = presets.CPU
-    sequences: int = 512
+    sequences: int = 2048
     buckets: int = 1 << 15
     replicates: int = 200
 

@@ -29,7 +29,7 @@ SECONDS = 4.0
 class Settings:
     """The scored log, the target, and how often its prompts are resampled."""
 
-    scores: Scores = presets.CPU
+    scores: Scores = reading.LONGER
     rho_min: float = 0.3
     replicates: int = 200
 

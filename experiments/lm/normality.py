@@ -30,7 +30,7 @@ SECONDS = 3.0
 class Settings:
     """The scored log, and how often its prompts are resampled."""
 
-    scores: Scores = presets.CPU
+    scores: Scores = reading.LONGER
     replicates: int = 200
 
 

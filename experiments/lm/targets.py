@@ -29,7 +29,7 @@ SECONDS = 10.0
 class Settings:
     """The scored log, batch sizes, targets, random halves, and batches of each half and size."""
 
-    scores: Scores = presets.CPU
+    scores: Scores = reading.LONGER
     sizes: tuple[int, ...] = (16, 64, 256, 1024)
     targets: tuple[float, ...] = (0.3, 0.5, 0.7)
     splits: int = 40

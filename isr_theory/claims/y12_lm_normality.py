@@ -20,7 +20,7 @@ from isr_theory.engines.answers import all_of
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_normality")
 RUNS = Scope(
-    "one decoder of 1M weights, three tasks, six policies, 8,192 sequences, 200 resamples"
+    "one decoder of 1M weights, three tasks, six policies, 16,200 sequences, 200 resamples"
 )
 NOT_RUN = Text("Not run yet.", "尚未运行。")
 

@@ -17,7 +17,7 @@ from isr_theory.engines.answers import all_of
 
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_ess_law")
-RUNS = Scope("one decoder of 1M weights, three tasks, six policies, 20 gammas, 8,192 sequences")
+RUNS = Scope("one decoder of 1M weights, three tasks, six policies, 20 gammas, 16,200 sequences")
 NOT_RUN = Text("Not run yet.", "尚未运行。")
 
 

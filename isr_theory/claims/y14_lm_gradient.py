@@ -1,6 +1,6 @@
 """Predictions about the variance of a language model's gradient over gamma: where it is least.
 
-What `python -m experiments.lm gradients` recorded, from 512 per-sample gradients a policy. The
+What `python -m experiments.lm gradients` recorded, from 2,048 per-sample gradients a policy. The
 paper says 1/4. The Gaussian laws (C7.5.c.fix, VAR.sngaussian) need scores whose size does not go
 with log w; where it does, the variance has near mu a slope of the order of sigma and a bend of the
 order of sigma^2 (the derivatives of T6.3.fix and VAR.selfnormalised at gamma = 0), so that it is
@@ -20,8 +20,8 @@ from isr_theory.engines.answers import all_of
 
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_gradients")
-RUNS = Scope("one decoder of 1M weights, six policies, 512 sequences of another log, 21 gammas")
-NEAR = Scope("the policies at 0.005 and 0.02 nats from mu, 512 sequences of another log, 21 gammas")
+RUNS = Scope("one decoder of 1M weights, six policies, 2,048 sequences of another log, 21 gammas")
+NEAR = Scope("the policies at 0.005 and 0.02 nats from mu, 2,048 sequences of another log, 21 gammas")
 NEAREST = ("kl 0.005", "kl 0.02")
 REWARDS = ("one", "graded")
 NOT_RUN = Text("Not run yet.", "尚未运行。")

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
+from isr_theory.claim import Answer, Kind, Outcome, Scope, Strength, Text, Verdict
 from isr_theory.draft import Draft, frozen
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
@@ -89,9 +89,11 @@ def _(summary: Row) -> Answer:
 
 
 def _way(method: Row, judged: Callable[[recorded.Interval], Answer], at: Row) -> Answer:
-    """Judge how far a method goes; where the reward hardly moves there is no way to go."""
+    """Judge how far a method goes; where the reward hardly moves nobody can tell."""
     if method["way"] is None:
-        return recorded.true(False, "the reward does not move", **at)
+        where = ", ".join(f"{key}={value}" for key, value in at.items())
+        shows = f"the reward moves by less than two standard errors at {where}"
+        return Answer(Outcome.UNDECIDED, Strength.EMPIRICAL, detail=shows)
     return judged(method["way"])
 
 
