@@ -21,7 +21,7 @@ from isr_theory.engines.answers import all_of
 Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_gradients")
 RUNS = Scope("one decoder of 1M weights, six policies, 2,048 sequences of another log, 21 gammas")
-NEAR = Scope("the policies at 0.005 and 0.02 nats from mu, 2,048 sequences of another log, 21 gammas")
+NEAR = Scope("the policies at 0.005 and 0.02 nats, 2,048 sequences of another log, 21 gammas")
 NEAREST = ("kl 0.005", "kl 0.02")
 REWARDS = ("one", "graded")
 NOT_RUN = Text("Not run yet.", "尚未运行。")
