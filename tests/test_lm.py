@@ -218,3 +218,11 @@ def test_a_folder_gives_back_model_and_vocabulary(model, log, tmp_path):
     np.testing.assert_array_equal(scoring.score(back, log), scoring.score(model, log))
     with pytest.raises(models.MissingData, match="holds no model"):
         models.folder(tmp_path / "nothing")
+
+
+def test_an_answer_within_a_sentence_counts_where_that_is_asked():
+    (item,) = tasks.examples("chain_sum", 1, seed=5)
+    assert tasks.said(item, f"The answer is {item.answer}.") == 1.0
+    assert tasks.said(item, f"The answer is {item.answer}7.") < 1.0
+    assert tasks.said(item, f"The answer is -{item.answer}.") < 1.0
+    assert tasks.reward(item, f"The answer is {item.answer}.")[1] == 0.0

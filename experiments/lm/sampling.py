@@ -40,10 +40,12 @@ def sample(
     A response ends with the vocabulary's end, which counts as a token, or when it has as many
     tokens as its task allows, and never more than `most_tokens`. `batch` is how many sequences are
     drawn side by side: another number draws others. `encoded` stands for the examples' prompts
-    where these are not what the model reads.
+    where these are not what the model reads; tasks say how long an answer is in characters, so that
+    there `most_tokens` alone counts.
     """
     rows = [vocabulary.encode(item.prompt) for item in examples] if encoded is None else encoded
-    allowed = torch.tensor([_allowed(item, most_tokens) for item in examples])
+    own = most_tokens if encoded is not None else None
+    allowed = torch.tensor([own or _allowed(item, most_tokens) for item in examples])
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     # Examples of like length share a batch, so that little of it is padding.

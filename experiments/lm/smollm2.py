@@ -53,7 +53,7 @@ class Settings:
     most_tokens: int = 12
     rank: int = 8
     gamma: float = 0.5
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     steps: int = 10
     batch: int = 16
     scales: tuple[float, ...] = (1.0, 2.0)
@@ -178,6 +178,11 @@ def _make_log(settings: Settings, held: dict[str, Any], into: Path) -> None:
         batch=64,
         encoded=[encoded(words, item) for item in items],
     )
+    texts = [
+        words.decode(row[kept].tolist()) for row, kept in zip(log.response, log.mask, strict=True)
+    ]
+    reward = [tasks.said(items[i // settings.each], text) for i, text in enumerate(texts)]
+    log = dataclasses.replace(log, reward=np.array(reward, dtype=np.float32))
     logs.write(into / "log.parquet", log)
 
 

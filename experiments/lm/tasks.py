@@ -12,6 +12,7 @@ gym is not installed it is not missed.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
@@ -164,6 +165,15 @@ def reward(example: Example, text: str) -> tuple[float, float]:
     longer = max(len(text), len(example.answer))
     in_place = sum(a == b for a, b in zip(text.lower(), example.answer, strict=False))
     return in_place / longer, float(_exact(example, text))
+
+
+def said(example: Example, text: str) -> float:
+    """Return 1 where the answer is a word of the text, else the share of characters in place.
+
+    For a model that answers in sentences.
+    """
+    found = re.search(rf"(?<![\w-]){re.escape(example.answer)}(?!\w)", text.lower())
+    return 1.0 if found else reward(example, text)[0]
 
 
 def _exact(example: Example, text: str) -> bool:
