@@ -16,7 +16,17 @@ import pytest
 import torch
 
 from experiments import command
-from experiments.lm import _command, _plan, _weights, presets, recipes, smollm2, workshop
+from experiments.lm import (
+    _command,
+    _plan,
+    _prompts,
+    _weights,
+    presets,
+    recipes,
+    smollm2,
+    tasks,
+    workshop,
+)
 
 ROOT = Path(__file__).parent.parent
 ALL = command.experiments_of("experiments.lm")
@@ -185,3 +195,25 @@ def test_the_settings_of_smollm2_that_a_log_goes_by():
     log = smollm2.LOGGED
     assert set(log) | set(smollm2.LEARNED) <= set(smollm2.Settings.__dataclass_fields__)
     assert replace(smollm2.SMOKE, splits=11) != smollm2.SMOKE
+
+
+def test_prompts_prepared_beforehand_make_the_same_without_the_gym(out, tmp_path, monkeypatch):
+    shop = workshop.Workshop(tmp_path / "work")
+    _prompts.prepare(tmp_path / "prompts", [presets.SMOKE_LOG], command.Console(quiet=True))
+    theirs = workshop.prompts_of(presets.SMOKE_LOG)
+    held_out = workshop.prompts_of(presets.SMOKE_LOG, held_out=3)
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    with pytest.raises(command.MissingData, match="chain_sum needs reasoning-gym or prepared"):
+        workshop.prompts_of(presets.SMOKE_LOG)
+    monkeypatch.setenv(tasks.VARIABLE, str(tmp_path / "prompts"))
+    assert workshop.prompts_of(presets.SMOKE_LOG) == theirs
+    assert workshop.prompts_of(presets.SMOKE_LOG, held_out=3) == held_out
+    # And a whole log, rewards and all.
+    log = shop.log(presets.SMOKE_LOG)
+    monkeypatch.undo()
+    again = workshop.Workshop(tmp_path / "other").log(presets.SMOKE_LOG)
+    for name in ("response", "log_mu", "reward", "exact"):
+        assert (getattr(log, name) == getattr(again, name)).all()
+    monkeypatch.setenv(tasks.VARIABLE, str(tmp_path / "prompts"))
+    with pytest.raises(command.MissingData, match="holds too few prompts"):
+        tasks.examples("chain_sum", 10**6, seed=presets.SMOKE_LOG.seed)

@@ -146,11 +146,11 @@ def _load(settings: Settings) -> tuple[Model, Vocabulary]:
 
 def encoded(words: Vocabulary, example: tasks.Example) -> list[int]:
     """Return a question as the model is asked it: through its chat template, if it has one."""
-    if not getattr(words.tokenizer, "chat_template", None) or example.entry is None:
+    if not getattr(words.tokenizer, "chat_template", None):
         return words.encode(example.prompt)
     asked = [
         {"role": "system", "content": "Give only the answer."},
-        {"role": "user", "content": example.entry["question"]},
+        {"role": "user", "content": example.question},
     ]
     template = words.tokenizer.apply_chat_template
     text = template(asked, tokenize=False, add_generation_prompt=True)
