@@ -63,6 +63,13 @@ class Settings:
     seed: int = 20261129
 
 
+@dataclass(frozen=True)
+class OnCard(Settings):
+    """The same on a card."""
+
+    device: str = "cuda"
+
+
 def cells(settings: Settings) -> list[Cell]:
     """One cell: what takes long within it is kept by the workshop."""
     return [Cell("log", {})]
@@ -140,8 +147,16 @@ def _loaded(settings: Settings, held: dict[str, Any]) -> tuple[Model, Vocabulary
 def _load(settings: Settings) -> tuple[Model, Vocabulary]:
     if settings.model == SMALL:
         words = vocabulary.characters()
-        return models.small(16, 1, 1, words.size, settings.seed), words
-    return models.folder(Path(settings.model)) if settings.model else models.smollm2()
+        model = models.small(16, 1, 1, words.size, settings.seed)
+    elif settings.model:
+        model, words = models.folder(Path(settings.model))
+    else:
+        model, words = models.smollm2()
+    return model.to(_device(settings)), words
+
+
+def _device(settings: Settings) -> str:
+    return settings.device if isinstance(settings, OnCard) else "cpu"
 
 
 def encoded(words: Vocabulary, example: tasks.Example) -> list[int]:
@@ -216,7 +231,7 @@ def _make_adapter(
                 seed=settings.seed % 2**31,
                 save_strategy="no",
                 logging_steps=1,
-                use_cpu=True,
+                use_cpu=_device(settings) == "cpu",
                 report_to=[],
                 disable_tqdm=True,
             ),
@@ -341,8 +356,8 @@ SMOKE = Settings(
     rank=2,
     splits=10,
 )
-GPU = Settings(prompts=64, each=32, learned=8, batch=64, steps=30)
-GPU_REDUCED = dataclasses.replace(SMOKE, prompts=8)
+GPU = OnCard(prompts=64, each=32, learned=8, batch=64, steps=30)
+GPU_REDUCED = OnCard(**{**dataclasses.asdict(SMOKE), "prompts": 8, "device": "cpu"})
 
 EXPERIMENT = Experiment(
     name="lm_smollm2",
