@@ -99,9 +99,11 @@ def draw(
     ).logits[:, -1]
     cache.batch_repeat_interleave(each)
     logits = logits.repeat_interleave(each, 0)
-    mask = mask.repeat_interleave(each, 0)
-    position = positions[:, -1:].repeat_interleave(each, 0)
     most = int(allowed.max())
+    wide = mask.shape[1]
+    # Every token that is drawn counts, so that the mask of all steps is known beforehand.
+    mask = torch.nn.functional.pad(mask.repeat_interleave(each, 0), (0, most), value=1)
+    position = positions[:, -1:].repeat_interleave(each, 0)
     tokens = torch.zeros((len(mask), most), dtype=torch.int64, device=mask.device)
     log_mu = torch.zeros((len(mask), most), device=mask.device)
     counts = allowed.clone()
@@ -120,7 +122,6 @@ def draw(
         left = int(going.sum())
         if not left:
             break
-        mask = torch.cat([mask, torch.ones_like(drawn)], -1)
         position = position + 1
         if 2 * left <= len(rows):
             cache.batch_select_indices(going.nonzero()[:, 0])
@@ -128,7 +129,7 @@ def draw(
             going = going[going]
         logits = model(
             input_ids=drawn,
-            attention_mask=mask,
+            attention_mask=mask[:, : wide + t + 1],
             position_ids=position,
             **keeping,
         ).logits[:, -1]
