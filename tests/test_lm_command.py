@@ -139,7 +139,7 @@ from experiments.lm import _command, scoring
 def end(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-scoring.score = end
+scoring.grouped_logits = end
 _command.main(["smollm2", "--preset", "smoke", "--jobs", "1", "--out", sys.argv[1]])
 """
 
@@ -183,7 +183,7 @@ def test_normal_weights_measure_as_the_theory_has_them():
     rng = np.random.default_rng(3)
     prompts = np.arange(8_000) // 8
     log_w = rng.normal(-0.5, 1.0, 8_000)
-    found = _weights.measured(log_w, prompts, 0.7, 20, seed=1)
+    found = _weights.measured(log_w, -log_w, prompts, 0.7, 20, seed=1)
     assert found["two_scalar"][1] < 1 < found["two_scalar"][2]
     assert found["skewness"][1] < 0 < found["skewness"][2]
     assert all(cell["gap"][1] < 0.02 and cell["gap"][2] > -0.02 for cell in found["ess"])

