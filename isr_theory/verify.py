@@ -28,6 +28,8 @@ from isr_theory.judge import SEED, Options, Result
 from isr_theory.report import document, graph, markdown, terminal
 
 VERDICTS = Path("docs/verdicts.json")
+# Pages with tables of verdicts in them.
+PAGES = (Path("docs/bandits.md"), Path("docs/lm.md"), Path("README.md"))
 EPILOG = """\
 what to do:
   all              judge every claim
@@ -198,7 +200,7 @@ def _is_stale(fresh: document.Document, out: Console) -> bool:
 
 def _update(fresh: document.Document) -> None:
     files.write(VERDICTS, document.text(fresh))
-    for page in (VERDICTS.with_suffix(".md"), Path("docs/bandits.md"), Path("README.md")):
+    for page in (VERDICTS.with_suffix(".md"), *PAGES):
         if page.exists():
             files.write(page, markdown.insert(page.read_text(encoding="utf-8"), fresh))
 

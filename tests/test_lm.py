@@ -218,3 +218,21 @@ def test_a_folder_gives_back_model_and_vocabulary(model, log, tmp_path):
     np.testing.assert_array_equal(scoring.score(back, log), scoring.score(model, log))
     with pytest.raises(models.MissingData, match="holds no model"):
         models.folder(tmp_path / "nothing")
+
+
+def test_an_answer_within_a_sentence_counts_where_that_is_asked():
+    (item,) = tasks.examples("chain_sum", 1, seed=5)
+    assert tasks.said(item, f"The answer is {item.answer}.") == 1.0
+    assert tasks.said(item, f"The answer is {item.answer}7.") < 1.0
+    assert tasks.said(item, f"The answer is -{item.answer}.") < 1.0
+    assert tasks.reward(item, f"The answer is {item.answer}.")[1] == 0.0
+
+
+def test_a_prompt_read_once_gives_all_its_responses_the_same_logits(model, log):
+    parts = [torch.from_numpy(x) for x in (log.prompt_ids, log.prompt_mask, log.response, log.mask)]
+    with torch.no_grad():
+        alone = scoring.response_logits(model, *parts)
+        together = scoring.grouped_logits(model, parts[0][::4], parts[1][::4], *parts[2:])
+    # The tolerance of scoring against sampling, for the same reason; padding has no meaning.
+    gaps = torch.where(parts[3][..., None], (alone - together).abs(), 0.0)
+    assert float(gaps.max()) < 8e-5

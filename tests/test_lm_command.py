@@ -16,7 +16,17 @@ import pytest
 import torch
 
 from experiments import command
-from experiments.lm import _command, _plan, _weights, presets, recipes, smollm2, workshop
+from experiments.lm import (
+    _command,
+    _plan,
+    _prompts,
+    _weights,
+    presets,
+    recipes,
+    smollm2,
+    tasks,
+    workshop,
+)
 
 ROOT = Path(__file__).parent.parent
 ALL = command.experiments_of("experiments.lm")
@@ -60,12 +70,13 @@ def test_every_experiment_has_all_presets(name):
     experiment = source.EXPERIMENT
     assert experiment.name == f"lm_{name}"
     assert type(experiment.smoke) is type(experiment.settings)
-    assert type(source.GPU) is type(source.GPU_REDUCED) is type(experiment.settings)
+    assert isinstance(source.GPU, type(experiment.settings))
+    assert type(source.GPU) is type(source.GPU_REDUCED)
 
 
 def test_the_gpu_preset_runs_reduced_on_a_cpu(tmp_path, capsys):
-    assert run("smollm2", "--preset", "gpu", "--reduced", "--out", str(tmp_path)) == 0
-    assert (tmp_path / "lm_smollm2.json").exists()
+    assert run("--preset", "gpu", "--reduced", "--out", str(tmp_path)) == 0
+    assert len(list(tmp_path.glob("lm_*.json"))) == len(ALL)
     shop = workshop.Workshop(tmp_path / "work")
     assert shop.scores(presets.GPU_REDUCED)
     assert recipes.mu_of(presets.GPU_REDUCED).bf16
@@ -128,7 +139,7 @@ from experiments.lm import _command, scoring
 def end(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
-scoring.score = end
+scoring.grouped_logits = end
 _command.main(["smollm2", "--preset", "smoke", "--jobs", "1", "--out", sys.argv[1]])
 """
 
@@ -172,7 +183,7 @@ def test_normal_weights_measure_as_the_theory_has_them():
     rng = np.random.default_rng(3)
     prompts = np.arange(8_000) // 8
     log_w = rng.normal(-0.5, 1.0, 8_000)
-    found = _weights.measured(log_w, prompts, 0.7, 20, seed=1)
+    found = _weights.measured(log_w, -log_w, prompts, 0.7, 20, seed=1)
     assert found["two_scalar"][1] < 1 < found["two_scalar"][2]
     assert found["skewness"][1] < 0 < found["skewness"][2]
     assert all(cell["gap"][1] < 0.02 and cell["gap"][2] > -0.02 for cell in found["ess"])
@@ -185,3 +196,25 @@ def test_the_settings_of_smollm2_that_a_log_goes_by():
     log = smollm2.LOGGED
     assert set(log) | set(smollm2.LEARNED) <= set(smollm2.Settings.__dataclass_fields__)
     assert replace(smollm2.SMOKE, splits=11) != smollm2.SMOKE
+
+
+def test_prompts_prepared_beforehand_make_the_same_without_the_gym(out, tmp_path, monkeypatch):
+    shop = workshop.Workshop(tmp_path / "work")
+    _prompts.prepare(tmp_path / "prompts", [presets.SMOKE_LOG], command.Console(quiet=True))
+    theirs = workshop.prompts_of(presets.SMOKE_LOG)
+    held_out = workshop.prompts_of(presets.SMOKE_LOG, held_out=3)
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    with pytest.raises(command.MissingData, match="chain_sum needs reasoning-gym or prepared"):
+        workshop.prompts_of(presets.SMOKE_LOG)
+    monkeypatch.setenv(tasks.VARIABLE, str(tmp_path / "prompts"))
+    assert workshop.prompts_of(presets.SMOKE_LOG) == theirs
+    assert workshop.prompts_of(presets.SMOKE_LOG, held_out=3) == held_out
+    # And a whole log, rewards and all.
+    log = shop.log(presets.SMOKE_LOG)
+    monkeypatch.undo()
+    again = workshop.Workshop(tmp_path / "other").log(presets.SMOKE_LOG)
+    for name in ("response", "log_mu", "reward", "exact"):
+        assert (getattr(log, name) == getattr(again, name)).all()
+    monkeypatch.setenv(tasks.VARIABLE, str(tmp_path / "prompts"))
+    with pytest.raises(command.MissingData, match="holds too few prompts"):
+        tasks.examples("chain_sum", 10**6, seed=presets.SMOKE_LOG.seed)

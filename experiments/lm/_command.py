@@ -23,7 +23,7 @@ from rich.console import Console
 
 from experiments import command, runs
 from experiments.command import OK, Refused
-from experiments.lm import _plan, workshop
+from experiments.lm import _plan, _prompts, tasks, workshop
 from experiments.lm.recipes import Recipe
 
 PACKAGE = "experiments.lm"
@@ -65,6 +65,12 @@ def _main(arguments: Sequence[str] | None, err: Console) -> int:
     names = command.wanted(parsed.names, known)
     chosen = {name: settings_of(known[name], parsed, named=bool(parsed.names)) for name in names}
     os.environ[workshop.VARIABLE] = str(_work(parsed))
+    if parsed.prompts is not None:
+        os.environ[tasks.VARIABLE] = str(parsed.prompts.resolve())
+    if parsed.prepare is not None:
+        needed = [one for name in names for one in needs_of(known[name], chosen[name])]
+        _prompts.prepare(parsed.prepare, needed, out)
+        return OK
     if parsed.dry_run:
         _plan.tell({known[name]: chosen[name] for name in names}, parsed.out, out)
         return OK
@@ -159,6 +165,12 @@ def _parser(known: Mapping[str, str]) -> argparse.ArgumentParser:
         "--reduced", action="store_true", help="with --preset gpu: all of it, small, on a CPU"
     )
     parser.add_argument("--model", type=Path, metavar="PATH", help="a local model's folder")
+    parser.add_argument(
+        "--prepare", type=Path, metavar="DIR", help="only write the prompts that the run needs"
+    )
+    parser.add_argument(
+        "--prompts", type=Path, metavar="DIR", help="prompts that were prepared: no gym is needed"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print plan, sizes and times only")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help=f"results ({runs.HERE}); all but cpu need it"

@@ -22,9 +22,9 @@ REPLICATES = 1000
 LEVEL = 0.95
 
 
-def two_scalar(log_w: Array) -> float:
-    """Return 2 KL(mu || pi) / Var(log w), with KL = -mean log w: 1 for log-normal weights."""
-    return float(-2 * log_w.mean() / log_w.var())
+def two_scalar(log_w: Array, kl: Array) -> float:
+    """Return 2 KL(mu || pi) / Var(log w), KL the mean of `kl`: 1 for log-normal weights."""
+    return float(2 * kl.mean() / log_w.var())
 
 
 def skewness(log_w: Array) -> float:
@@ -43,17 +43,17 @@ def ess_gap(log_w: Array, gamma: float) -> float:
 
 
 def over_prompts(
-    log_w: Array, prompts: NDArray[np.int64], statistic: Callable[[Array], float], seed: int
+    prompts: NDArray[np.int64], statistic: Callable[[NDArray[np.int64]], float], seed: int
 ) -> list[float]:
-    """Return [value, low, high] of a statistic, resampling prompts with all their responses."""
+    """Return [value, low, high] of a statistic of rows, resampling prompts with all their rows."""
     rng = np.random.default_rng(seed)
-    parts = [log_w[prompts == prompt] for prompt in np.unique(prompts)]
+    parts = [np.flatnonzero(prompts == prompt) for prompt in np.unique(prompts)]
     found = [
         statistic(np.concatenate([parts[i] for i in rng.integers(len(parts), size=len(parts))]))
         for _ in range(REPLICATES)
     ]
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return [statistic(log_w), float(low), float(high)]
+    return [statistic(np.arange(len(prompts))), float(low), float(high)]
 
 
 def out_of_sample(
@@ -91,17 +91,18 @@ def _middle(found: list[float]) -> list[float]:
 
 
 def measured(
-    log_w: Array, prompts: NDArray[np.int64], rho_min: float, splits: int, seed: int
+    log_w: Array, kl: Array, prompts: NDArray[np.int64], rho_min: float, splits: int, seed: int
 ) -> Json:
-    """Return all of it for one log."""
+    """Return all of it for one log; `kl` is -log w of each row, or better with the same mean."""
 
     def interval(statistic: Callable[[Array], float]) -> list[float]:
-        return over_prompts(log_w, prompts, statistic, seed)
+        return over_prompts(prompts, lambda rows: statistic(log_w[rows]), seed)
 
     return {
-        "kl": interval(lambda x: float(-x.mean())),
+        "kl": over_prompts(prompts, lambda rows: float(kl[rows].mean()), seed),
+        "kl_by_log_w": interval(lambda x: float(-x.mean())),
         "sigma2": interval(lambda x: float(x.var())),
-        "two_scalar": interval(two_scalar),
+        "two_scalar": over_prompts(prompts, lambda rows: two_scalar(log_w[rows], kl[rows]), seed),
         "skewness": interval(skewness),
         "kurtosis": interval(kurtosis),
         "mean_weight": interval(lambda x: float(np.exp(x).mean())),

@@ -110,6 +110,9 @@ def smollm2() -> tuple[Model, Vocabulary]:
     place = {"gguf_file": path.name, "local_files_only": True}
     tokenizer = AutoTokenizer.from_pretrained(path.parent, **place)
     model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **place)
+    # Its weights are plain float32 now; marked as quantised, the Trainer would refuse them.
+    model.is_quantized, model.hf_quantizer = False, None
+    model.config.quantization_config = None
     return model.eval(), vocabulary.of(tokenizer)
 
 

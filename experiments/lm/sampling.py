@@ -40,10 +40,12 @@ def sample(
     A response ends with the vocabulary's end, which counts as a token, or when it has as many
     tokens as its task allows, and never more than `most_tokens`. `batch` is how many sequences are
     drawn side by side: another number draws others. `encoded` stands for the examples' prompts
-    where these are not what the model reads.
+    where these are not what the model reads; tasks say how long an answer is in characters, so that
+    there `most_tokens` alone counts.
     """
     rows = [vocabulary.encode(item.prompt) for item in examples] if encoded is None else encoded
-    allowed = torch.tensor([_allowed(item, most_tokens) for item in examples])
+    own = most_tokens if encoded is not None else None
+    allowed = torch.tensor([own or _allowed(item, most_tokens) for item in examples])
     device = next(model.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     # Examples of like length share a batch, so that little of it is padding.
@@ -87,7 +89,7 @@ def draw(
     """
     mask = prompt_mask.long()
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache, keeping = _new_cache(model)
+    cache, keeping = new_cache(model)
     logits = model(
         input_ids=prompt_ids,
         attention_mask=mask,
@@ -97,9 +99,11 @@ def draw(
     ).logits[:, -1]
     cache.batch_repeat_interleave(each)
     logits = logits.repeat_interleave(each, 0)
-    mask = mask.repeat_interleave(each, 0)
-    position = positions[:, -1:].repeat_interleave(each, 0)
     most = int(allowed.max())
+    wide = mask.shape[1]
+    # Every token that is drawn counts, so that the mask of all steps is known beforehand.
+    mask = torch.nn.functional.pad(mask.repeat_interleave(each, 0), (0, most), value=1)
+    position = positions[:, -1:].repeat_interleave(each, 0)
     tokens = torch.zeros((len(mask), most), dtype=torch.int64, device=mask.device)
     log_mu = torch.zeros((len(mask), most), device=mask.device)
     counts = allowed.clone()
@@ -118,7 +122,6 @@ def draw(
         left = int(going.sum())
         if not left:
             break
-        mask = torch.cat([mask, torch.ones_like(drawn)], -1)
         position = position + 1
         if 2 * left <= len(rows):
             cache.batch_select_indices(going.nonzero()[:, 0])
@@ -126,7 +129,7 @@ def draw(
             going = going[going]
         logits = model(
             input_ids=drawn,
-            attention_mask=mask,
+            attention_mask=mask[:, : wide + t + 1],
             position_ids=position,
             **keeping,
         ).logits[:, -1]
@@ -134,7 +137,7 @@ def draw(
     return tokens[:, :width], log_mu[:, :width], counts
 
 
-def _new_cache(model: Model) -> tuple[Any, dict[str, Any]]:
+def new_cache(model: Model) -> tuple[Any, dict[str, Any]]:
     """Return an empty cache of keys and values, and the arguments that hand it to the model."""
     from transformers import DynamicCache
 

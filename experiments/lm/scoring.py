@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from experiments.lm.logs import Floats, Log, Unreadable
+from experiments.lm.sampling import new_cache
 from experiments.lm.vocabulary import Vocabulary
 
 Tensor = Any
@@ -50,6 +51,37 @@ def response_logits(
         logits_to_keep=response.shape[1],
     )
     return found.logits.float()
+
+
+def grouped_logits(
+    model: Model, prompt_ids: Tensor, prompt_mask: Tensor, response: Tensor, mask: Tensor
+) -> Tensor:
+    """Return the logits of `response_logits`, each prompt read once for all of its responses.
+
+    Prompts are (g, P); responses (g each, T), those to one prompt together.
+    """
+    cache, keeping = new_cache(model)
+    seen = prompt_mask.long()
+    positions = (seen.cumsum(-1) - 1).clamp(min=0)
+    read = model(
+        input_ids=prompt_ids,
+        attention_mask=seen,
+        position_ids=positions,
+        logits_to_keep=1,
+        **keeping,
+    )
+    each = len(response) // len(prompt_ids)
+    cache.batch_repeat_interleave(each)
+    first = read.logits[:, -1:].repeat_interleave(each, 0)
+    own = mask[:, :-1].long()
+    start = positions[:, -1:].repeat_interleave(each, 0)
+    rest = model(
+        input_ids=response[:, :-1],
+        attention_mask=torch.cat([seen.repeat_interleave(each, 0), own], -1),
+        position_ids=start + torch.arange(1, response.shape[1], device=start.device),
+        **keeping,
+    ).logits
+    return torch.cat([first, rest], 1).float()
 
 
 def score(model: Model, log: Log, batch: int = 256, vocabulary: Vocabulary | None = None) -> Floats:

