@@ -57,20 +57,21 @@ def _missed(log: Scored, rho_min: float) -> bool:
 
 
 def summarise(settings: Settings, found: Mapping[str, Json]) -> Json:
-    """Return the rows of the longest task and, shorter, of all tasks together."""
+    """Return the rows of the longest task."""
     policies = reading.reached(settings, found)
     if not policies:
-        return {"rows": [], "mixed": []}
+        return {"rows": []}
     scopes = policies[0][1]["scopes"]
     task = reading.longest({k: v for k, v in scopes.items() if k != ALL})
-    rows, mixed = [], []
-    for name, cell in policies:
-        for row in cell["scopes"][task]["rows"]:
-            kept = {k: row[k] for k in ("n", "rho_min", "rule", "met", "middle", "error")}
-            rows.append({"policy": name, **kept})
-        for row in cell["scopes"][ALL]["rows"]:
-            mixed.append([name, row["n"], row["rho_min"], row["rule"], row["met"][0]])
-    return {"task": task, "rows": rows, "mixed": mixed}
+    rows = [
+        {
+            "policy": name,
+            **{k: row[k] for k in ("n", "rho_min", "rule", "met", "middle", "error")},
+        }
+        for name, cell in policies
+        for row in cell["scopes"][task]["rows"]
+    ]
+    return {"task": task, "rows": rows}
 
 
 EXPERIMENT = Experiment(

@@ -22,20 +22,27 @@ RUNS = Scope(
     "one decoder of 1M weights, its longest task, policies and targets of 0.3, 0.5 and 0.7 that"
     " gamma = 1 misses, 40 random halves of the prompts, 40 batches each"
 )
-NOT_RUN = Text("Not run yet.", "尚未运行。")
 
 
-def _prediction(id: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+def _prediction(
+    id: str,
+    title: Text,
+    statement: str,
+    uses: tuple[str, ...],
+    finding: Text,
+    expect: Verdict = Verdict.SUPPORTED,
+    open_reason: str = "",
+) -> Draft:
     return Draft(
         id,
         section="experiments",
         kind=Kind.PREDICTION,
         title=title,
-        finding=NOT_RUN,
+        finding=finding,
         statement=statement,
         subject=RECORDED,
-        expect=Verdict.OPEN,
-        open_reason="the run has not been made",
+        expect=expect,
+        open_reason=open_reason,
         predicted=Verdict.SUPPORTED,
         uses=uses,
     )
@@ -56,6 +63,15 @@ CLOSED = _prediction(
     r"\text{median of } \log\mathrm{ESS}/\log\rho_{\min} \in [0.7, 1.3]"
     r"\ \text{elsewhere, at the closed form of } n = 1024,\ \text{every policy and target}",
     ("T8.3.a", "SEQ.exact"),
+    Text(
+        "Not decided at the farthest policy and 0.3 alone, where it is 0.69 (0.68 to 0.70);"
+        " else 0.73 to 1.04: 0.93 to 1.04 up to 0.9 nats, 0.86 at 2.0, where it errs to the"
+        " careful side, since log w is skewed to the left.",
+        "仅最远策略、目标 0.3 处未定，为 0.69（0.68 至 0.70）；其余为 0.73 至 1.04：至 0.9 奈特"
+        "为 0.93 至 1.04，2.0 奈特处 0.86，偏于保守，因 log w 左偏。",
+    ),
+    Verdict.OPEN,
+    "one interval of ten contains the margin",
 )
 
 
@@ -79,6 +95,12 @@ SAFE = _prediction(
     r"\Pr(\mathrm{ESS}/n \ge \rho_{\min}\ \text{elsewhere}) > 0.9 \text{ at } n = 16,\ > 0.8"
     r"\text{ at } n = 64,\ \gamma = \sqrt{L/S_{95\%}^2},\ \text{every policy and target}",
     ("GAM.upper",),
+    Text(
+        "It does: in 92% to 99% of the batches at n = 16 and in 89% to 100% at 64, at a cost:"
+        " 0.39 to 0.50 of the target is used at 16, 0.52 to 0.73 at 64.",
+        "确实如此：n = 16 时 92% 至 99%、64 时 89% 至 100% 的批次达标，代价是 16 条只用去目标的"
+        " 0.39 至 0.50，64 条用去 0.52 至 0.73。",
+    ),
 )
 
 
@@ -103,6 +125,15 @@ EXACT = _prediction(
     r"n = 16:\ \Pr(\text{met by the exact rule}) < \Pr(\text{met by the closed form}) < 1/2,"
     r"\ \text{mean over policies and targets}",
     ("GAM.coverage", "GAM.jensen", "GAM.monitor"),
+    Text(
+        "Not decided: the exact rule meets its target in 20% of the batches, as predicted far"
+        " fewer than the closed form, but that does in 52% (49% to 55%), since log w is skewed"
+        " to the left under the far policies: 37% to 45% up to 0.9 nats, 51% to 74% beyond.",
+        "未定：精确规则仅 20% 的批次达标，如预测远少于闭式；但闭式达标 52%（49% 至 55%），因远处"
+        "策略 log w 左偏：至 0.9 奈特为 37% 至 45%，更远为 51% 至 74%。",
+    ),
+    Verdict.OPEN,
+    "the closed form meets its target in a share whose interval contains a half",
 )
 
 
@@ -128,6 +159,11 @@ RANGE = _prediction(
     r"\gamma = \tfrac{2}{R}\,\mathrm{arcosh}\,\rho_{\min}^{-1/2}:\ \Pr(\text{met}) > 0.95"
     r"\ \text{at } n = 64, 256;\ \log\mathrm{ESS}/\log\rho_{\min} < 1/2 \text{ at } n = 256",
     ("GAM.kantorovich",),
+    Text(
+        "It is: at n = 64 and 256 every batch meets its target, with 0.17 to 0.19 and 0.11 to"
+        " 0.12 of it used.",
+        "确实如此：n = 64 与 256 时每个批次都达标，分别只用去目标的 0.17 至 0.19 与 0.11 至 0.12。",
+    ),
 )
 
 
@@ -148,6 +184,12 @@ CUMULANT = _prediction(
     r"\text{mean over policies and targets of rms } \log(\log\mathrm{ESS}/\log\rho_{\min}):"
     r"\ \text{cumulant} < \text{closed at } n = 1024,\ > \text{ at } n = 16",
     ("GAM.cumulant",),
+    Text(
+        "So it is: at n = 1,024 an error of 0.148 against 0.180 on the log scale, at n = 16"
+        " 0.475 against 0.417; they are level with exact ESS at 1,024.",
+        "确实如此：n = 1024 时对数尺度误差 0.148 对 0.180，n = 16 时 0.475 对 0.417；1024 条时与"
+        "精确 ESS 持平。",
+    ),
 )
 
 
@@ -189,10 +231,14 @@ def _without(change: Callable[[Row], Row]) -> Any:
     return {**RECORDED, "rows": [{**row, **change(row)} for row in RECORDED["rows"]]}
 
 
-CLOSED.wrong_value("a rule that looks at the range alone", _exchanged("lognormal", "kantorovich"))
+def _normal(row: Row) -> Row:
+    """Return what 16 normal rows meet: P(chi^2_15 >= 16) of the time, exact ESS half as often."""
+    return {"met": [0.38 if row["rule"] == "lognormal" else 0.19] * 3}
+
+
+CLOSED.right_value("every target is just met", _without(lambda row: {"middle": [1.0, 1.0, 1.0]}))
 SAFE.wrong_value("the closed form in its place", _exchanged("safe", "lognormal"))
-EXACT.wrong_value("the two rules exchanged", _exchanged("exact", "lognormal"))
-EXACT.wrong_value("every batch meets its target", _without(lambda row: {"met": [1.0, 1.0, 1.0]}))
+EXACT.right_value("normal log w, as GAM.coverage has it", _without(_normal))
 RANGE.wrong_value("the closed form in its place", _exchanged("kantorovich", "lognormal"))
 CUMULANT.wrong_value("the two rules exchanged", _exchanged("cumulant", "lognormal"))
 

@@ -21,21 +21,28 @@ RUNS = Scope(
     "one decoder of 1M weights, three tasks and all together, six policies, 200 batches of 256"
 )
 AT_PPO = Scope("the policy at 0.02 nats, on every task whose KL is 0.01 to 0.04, and on all")
-NOT_RUN = Text("Not run yet.", "尚未运行。")
 CALM, FAR = 0.4, 0.9
 
 
-def _prediction(id: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+def _prediction(
+    id: str,
+    title: Text,
+    statement: str,
+    uses: tuple[str, ...],
+    finding: Text,
+    expect: Verdict = Verdict.SUPPORTED,
+    open_reason: str = "",
+) -> Draft:
     return Draft(
         id,
         section="experiments",
         kind=Kind.PREDICTION,
         title=title,
-        finding=NOT_RUN,
+        finding=finding,
         statement=statement,
         subject=RECORDED,
-        expect=Verdict.OPEN,
-        open_reason="the run has not been made",
+        expect=expect,
+        open_reason=open_reason,
         predicted=Verdict.SUPPORTED,
         uses=uses,
     )
@@ -54,6 +61,13 @@ ACTS = _prediction(
     r"\text{ in over 95\% at } \mathrm{KL}(\mu\|\pi) > 0.9,\ \rho_{\min} = 0.3,"
     r"\ \text{in each task and in all}",
     ("DYN.activation", "T8.3.a"),
+    Text(
+        "It does: in no batch below 0.4 nats, in every one above 0.9, in each task and in all"
+        " together. The exact rule acts later: in 81% at 0.9 and 1.2 nats, and in all from 2"
+        " nats on in the long task.",
+        "确实如此：0.4 奈特以下没有批次起作用，0.9 以上全部起作用，各任务与合在一起皆然。精确规"
+        "则较迟：0.9 与 1.2 奈特处 81%，长任务 2 奈特起全部。",
+    ),
 )
 
 
@@ -81,6 +95,15 @@ PPO = _prediction(
     r"\ (0.961 \text{ at } 0.02),\ \rho_{act} = \mathrm{ESS}/n \text{ at } \gamma = 1;"
     r"\ \text{at } \rho_{\min} = 0.3 \text{ no batch acts}",
     ("DYN.activation", "GAM.klcap"),
+    Text(
+        "So it is: all tasks together, 0.038 nats from mu, need a target of 0.925 (0.919 to"
+        " 0.930), where 2 KL says 0.927; at 0.3 no batch acts. No task has a KL in the window at"
+        " that policy but in sum, so that this is one case; sums and words 0.02 nats away need"
+        " 0.96 and 0.955 against 0.961 and 0.955.",
+        "确实如此：各任务合计距 μ 0.038 奈特，需要目标 0.925（0.919 至 0.930），2 KL 给出 0.927"
+        "；目标 0.3 时没有批次起作用。该策略下只有合计落在窗口内，仅此一例；距 0.02 奈特的算式与"
+        "词任务需 0.96 与 0.955，理论为 0.961 与 0.955。",
+    ),
 )
 
 

@@ -20,21 +20,28 @@ Row = Mapping[str, Any]
 RECORDED = recorded.summary("lm_lengths")
 RUNS = Scope("one decoder of 1M weights, its longest task, six policies, prefixes of 4 tokens on")
 FAR = Scope("its longest task, policies past 1 nat there, sequences of 24 to 64 tokens, rho 0.3")
-NOT_RUN = Text("Not run yet.", "尚未运行。")
 PAST = 1.0
 
 
-def _prediction(id: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+def _prediction(
+    id: str,
+    title: Text,
+    statement: str,
+    uses: tuple[str, ...],
+    finding: Text,
+    expect: Verdict = Verdict.SUPPORTED,
+    open_reason: str = "",
+) -> Draft:
     return Draft(
         id,
         section="experiments",
         kind=Kind.PREDICTION,
         title=title,
-        finding=NOT_RUN,
+        finding=finding,
         statement=statement,
         subject=RECORDED,
-        expect=Verdict.OPEN,
-        open_reason="the run has not been made",
+        expect=expect,
+        open_reason=open_reason,
         predicted=Verdict.SUPPORTED,
         uses=uses,
     )
@@ -47,6 +54,13 @@ RATE = _prediction(
     r"\ \rho_{\min} = 0.3\ \text{(longest task, prefixes of at least 4 tokens,"
     r" mean over policies)}",
     ("SEQ.length", "SEQ.exact"),
+    Text(
+        "It does: -0.58 (-0.60 to -0.56) for the closed form, whose tokens vary more the later"
+        " they are, and -0.43 (-0.47 to -0.40) for the exact one, which the skewness of short"
+        " prefixes holds down.",
+        "确实如此：闭式 −0.58（−0.60 至 −0.56），因越靠后的 token 波动越大；精确 −0.43（−0.47 至"
+        " −0.40），短前缀的偏度压低了它。",
+    ),
 )
 
 
@@ -69,6 +83,17 @@ AGGREGATION = _prediction(
     r"\ \text{way from } V_\mu \text{ to } V_\pi < 0.2 \text{ for } w^{1/T},\ > 0.4"
     r"\text{ for } w^{\gamma^*},\ \rho_{\min} = 0.3",
     ("SEQ.gspo", "SEQ.length", "T8.2"),
+    Text(
+        "Not decided: the reward of the long task hardly moves with these policies. The ESS is"
+        " as predicted: 0.03 and 0.006 for the sum past 1 nat, 0.997 and 0.992 for the mean, 0.3"
+        " for the rule. Where the reward moves, on the words, the mean goes 0.18 to 0.24 of the"
+        " way with a gamma of 0.12, the sum and there the rule all of it.",
+        "未定：长任务的奖励在这些策略下几乎不动。ESS 如预测：超过 1 奈特时求和 0.03 与 0.006，求"
+        "均 0.997 与 0.992，规则 0.3。奖励有变化的词任务上，求均（γ 约 0.12）只走 0.18 至 0.24"
+        " 的路，求和与规则走完全程。",
+    ),
+    Verdict.OPEN,
+    "the reward of the longest task does not move by two standard errors",
 )
 
 
@@ -108,23 +133,25 @@ def _exponents(value: float) -> Any:
     return {**RECORDED, "exponents": {**RECORDED["exponents"], **moved}}
 
 
-def _alike(ours: str, theirs: str) -> Any:
-    """Return the results as if one method were another."""
-    if isinstance(RECORDED, recorded.Missing):
-        return RECORDED
+def _gone(summary: Row | recorded.Missing) -> Any:
+    """Return the results as if each method had gone the share gamma of the way."""
+    if isinstance(summary, recorded.Missing):
+        return summary
     rows = []
-    for row in RECORDED["policies"]:
-        scopes = {
-            name: {**found, "methods": {**found["methods"], ours: found["methods"][theirs]}}
-            for name, found in row["scopes"].items()
-        }
+    for row in summary["policies"]:
+        scopes = {}
+        for name, found in row["scopes"].items():
+            methods = {
+                key: {**method, "way": [method.get("gamma", 0.0)] * 3}
+                for key, method in found["methods"].items()
+            }
+            scopes[name] = {**found, "methods": methods}
         rows.append({**row, "scopes": scopes})
-    return {**RECORDED, "policies": rows}
+    return {**summary, "policies": rows}
 
 
 RATE.wrong_value("length does nothing", _exponents(0.0))
 RATE.wrong_value("like 1/T, as a mean over tokens has it", _exponents(-1.0))
-AGGREGATION.wrong_value("the mean is the sum", _alike("mean", "sum"))
-AGGREGATION.wrong_value("the rule is the mean", _alike("rule", "mean"))
+AGGREGATION.right_value("rewards that move, and gamma of the way gone", _gone(RECORDED))
 
 CLAIMS = frozen(RATE, AGGREGATION)
