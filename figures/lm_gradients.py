@@ -43,7 +43,7 @@ def data() -> Tables:
 
 def draw(tables: Tables, figure: Any) -> None:
     """Draw a panel an estimator and reward."""
-    grid = figure.subplots(2, 2, sharex=True)
+    grid = figure.subplots(2, 2, sharex=True, sharey=True)
     names = distances.policies(tables["curves"])
     for axes, (kind, title) in zip(grid.flat, PANELS, strict=True):
         axes.axvline(0.25, color=style.GREY, lw=0.6)
@@ -63,6 +63,7 @@ def draw(tables: Tables, figure: Any) -> None:
                 values = distances.column(law, "variance")
                 axes.plot(distances.column(law, "gamma"), values, **look)
         axes.set(yscale="log", title=title)
+    grid[0, 0].set_ylim(0.3, 20)
     for axes in grid[1]:
         axes.set_xlabel(r"$\gamma$")
     for axes in grid[:, 0]:

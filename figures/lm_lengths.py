@@ -12,9 +12,11 @@ CAPTION = """
     Left: the exact gamma* (target 0.3, not stopped at 1) of the first T tokens of the longest task,
     under policies at growing distance from mu; grey: the power -1/2. Middle: ESS/n of that task's
     sequences weighted by w (sum), w^(1/T) (mean) and w^gamma* (rule), by the policy's KL. Right:
-    how far each goes from mu's mean reward to the policy's, which w itself defines.
+    how far each goes from mu's mean reward to the policy's, which w itself defines, on the words,
+    the one task whose reward moves; there w alone keeps the target, and rule and sum are one.
 """
 SIZE = (style.PAGE, 2.6)
+MOVING = "spell_backward"
 LINES = (
     ("sum", r"sum, $w$", style.RED, "^"),
     ("mean", r"mean, $w^{1/T}$", style.BLUE, "o"),
@@ -58,12 +60,14 @@ def draw(tables: Tables, figure: Any) -> None:
     rate.plot(at, [values[0] * (t / at[0]) ** -0.5 for t in at], color=style.GREY, lw=0.6, ls="--")
     rate.axhline(1, color=style.GREY, lw=0.5)
     rate.set(xscale="log", yscale="log", xlabel="first T tokens", ylabel=r"$\gamma^*$")
-    rate.legend(frameon=False, handlelength=1.2, fontsize=6)
+    rate.set_ylim(bottom=0.1)
+    rate.legend(frameon=False, handlelength=1.2, fontsize=6, loc="lower left")
     for method, words, color, mark in LINES:
         own = distances.where(tables["methods"], task="longest", method=method)
         look = {"color": color, "marker": mark, "ms": 3.5, "lw": 0.8, "label": words}
         ess.plot(distances.column(own, "kl"), distances.column(own, "ess"), **look)
-        going = [row for row in own if row["way"] != ""]
+        words_own = distances.where(tables["methods"], task=MOVING, method=method)
+        going = [row for row in words_own if row["way"] != ""]
         way.plot(distances.column(going, "kl"), distances.column(going, "way"), **look)
     ess.axhline(0.3, color=style.GREY, lw=0.5)
     for axes, label in ((ess, "ESS/n"), (way, "share of the way to the policy")):

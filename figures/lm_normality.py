@@ -51,7 +51,9 @@ def draw(tables: Tables, figure: Any) -> None:
         guide = [first * (t / at[0]) ** power for t in at]
         axes.plot(at, guide, color=style.GREY, lw=0.6, ls="--")
         axes.set(xscale="log", yscale="log", xlabel="first T tokens", ylabel=f"|{name}|")
-    skewness.legend(frameon=False, handlelength=1.2, fontsize=6)
+    # Near mu the skewness is 0 but for noise, of which a logarithm would make a valley.
+    skewness.set_ylim(bottom=1e-2)
+    kurtosis.legend(frameon=False, handlelength=1.2, fontsize=6, loc="lower left")
     _ratios(ratio, tables["ratios"])
 
 

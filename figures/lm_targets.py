@@ -67,7 +67,7 @@ def draw(tables: Tables, figure: Any) -> None:
     middle.set(xscale="log", yscale="log", xlabel="n of the batch", title="longest task")
     middle.set_ylabel("log ESS over log target")
     handles = longest.get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=5, frameon=False)
+    figure.legend(*handles, loc="outside upper center", ncols=5, frameon=False)
 
 
 def _mean(rows: list[Row], n: float, name: str) -> float:
