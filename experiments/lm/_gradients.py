@@ -10,9 +10,11 @@ Where each least variance should be: to first order in log w the slopes at gamma
     plain             2 Cov-like  E[log w (r^2 |s|^2 - <r s, E r s>)]
     self-normalised   2 Cov(log w, |r s - G|^2)
 
-of the order of sigma, the bend at 0 of the order of sigma^2: near mu a variance is monotone in
-gamma unless log w and |r s|^2 are uncorrelated, as they are for a shifted Gaussian (VAR.sngaussian,
-C7.5.c.fix), whose least variance is at (d + 2)/(4 d + 6) and at 0.
+the bend at 0 of the order of sigma^2. Where log w and |r s|^2 are correlated near mu the slopes are
+of the order of sigma, and the variance is least at an end. Where each prompt is nearly a shifted
+Gaussian of many dimensions they are not: log w goes with |s|^2 through its mean alone, -KL, of the
+order of sigma^2, and the least is near (d + 2)/(4 d + 6) for the plain estimator (C7.5.c.fix) and,
+with one KL for all prompts, at 0 for the other (VAR.sngaussian).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from experiments.lm.recipes import Scores
 from experiments.runs import Experiment, Json
 
 ROOT_SEED = 20261128
-SECONDS = 20.0
+SECONDS = 60.0
 """About how long a cell takes on one core."""
 
 

@@ -3,6 +3,9 @@
 What `python -m experiments.lm ess_law` recorded, read against Theorem 8.2 and the series of
 GAM.cumulant. Both series take their cumulants from the same log as the ESS. The predictions were
 committed before the run.
+
+What is read here is a second run, on another and longer log: the first, on 1,600 sequences of the
+longest task, left some predictions undecided. No statement was changed in between.
 """
 
 from __future__ import annotations

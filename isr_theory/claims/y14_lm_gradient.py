@@ -6,6 +6,9 @@ with log w; where it does, the variance has near mu a slope of the order of sigm
 order of sigma^2 (the derivatives of T6.3.fix and VAR.selfnormalised at gamma = 0), so that it is
 least at an end of [0, 1]. Which end is the sign of a covariance, and not predicted. The predictions
 were committed before the run.
+
+What is read here is a second run: the first, on 512 gradients a policy of the same log, decided
+nothing. No statement was changed in between.
 """
 
 from __future__ import annotations

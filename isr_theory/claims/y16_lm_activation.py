@@ -3,6 +3,9 @@
 What `python -m experiments.lm activation` recorded, read against DYN.activation, whose log-normal
 weights put the threshold at KL(mu || pi) = -log(rho_min)/2. The windows are those of the bandits'
 prediction BAN.drift.edge. The predictions were committed before the run.
+
+What is read here is a second run, on another and longer log: the first, on 1,600 sequences of the
+longest task, left some predictions undecided. No statement was changed in between.
 """
 
 from __future__ import annotations

@@ -4,6 +4,9 @@ What `python -m experiments.lm lengths` recorded, read against SEQ.length and SE
 the reward under the policy is estimated from mu's log with self-normalised powers of the sequence's
 ratio: gamma = 1 (sum), 1/T (mean), the root of the ESS (rule). To first order each goes the share
 gamma of the way from mu's value to the policy's. The predictions were committed before the run.
+
+What is read here is a second run, on another and longer log: the first, on 1,600 sequences of the
+longest task, left some predictions undecided. No statement was changed in between.
 """
 
 from __future__ import annotations
