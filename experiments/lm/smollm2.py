@@ -38,6 +38,8 @@ Model = Any
 SMALL = "small"
 # Prompts that are scored side by side, with all of their answers.
 TOGETHER = 4
+# Tokens of a question in its template, and how many cores a card is worth at least.
+PROMPT, CARD = 45, 50
 
 
 @dataclass(frozen=True)
@@ -78,12 +80,14 @@ def cells(settings: Settings) -> list[Cell]:
 
 
 def seconds(settings: Settings) -> float:
-    """Return about how long a run takes on one core."""
-    rows = len(settings.tasks) * settings.prompts * settings.each
-    length = 50 + settings.most_tokens
-    scored = rows * length * len(settings.scales)
-    # 70 tokens a second forward and back, 260 forward, and two loads.
-    return 30 + settings.steps * settings.batch * length / 70 + (scored + rows * 12) / 260
+    """Return about how long a run takes on one core, or on a card."""
+    prompts = len(settings.tasks) * settings.prompts
+    learned = settings.steps * settings.batch * (PROMPT + settings.most_tokens)
+    # Prompts are read once for the log, and twice a strength with all answers to them.
+    read = prompts * (PROMPT + settings.each * settings.most_tokens)
+    # 70 tokens a second forward and back, 200 forward; and the loads.
+    core = 60 + learned / 70 + read * (1 + 2 * len(settings.scales)) / 200
+    return core / CARD if isinstance(settings, OnCard) else core
 
 
 def run(settings: Settings) -> Json:
