@@ -12,7 +12,7 @@ import importlib
 import os
 import pkgutil
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,14 @@ def experiments_of(package: str) -> dict[str, str]:
 
 def main(package: str, arguments: Sequence[str] | None = None) -> int:
     """Run the experiments that are named, all if none is; return the exit code."""
+    return guarded(lambda err: _main(package, arguments, err))
+
+
+def guarded(command: Callable[[Console], int]) -> int:
+    """Return a command's exit code; an error that a person can mend is one red line."""
     err = Console(stderr=True, soft_wrap=True)
     try:
-        return _main(package, arguments, err)
+        return command(err)
     except (Refused, kept.Unusable, MissingData, OSError) as error:
         err.print(str(error), style="red", markup=False)
         return USAGE
@@ -70,35 +75,58 @@ def _main(package: str, arguments: Sequence[str] | None, err: Console) -> int:
     parsed = _parser(package, known).parse_args(arguments)
     out = Console(soft_wrap=True, highlight=False)
     if parsed.list:
-        width = max(map(len, known))
-        for name, module in known.items():
-            out.print(f"{name:<{width}} {importlib.import_module(module).EXPERIMENT.title}")
+        tell(known, out)
         return OK
-    unknown = [name for name in parsed.names if name not in known]
-    if unknown:
-        raise Refused(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
-    names = parsed.names or list(known)
+    names = wanted(parsed.names, known)
     chosen = {name: _settings(known[name], parsed) for name in names}
     for name in names:
-        _run(known[name], chosen[name], parsed, out, err)
+        run(
+            known[name],
+            chosen[name],
+            out,
+            err,
+            where=parsed.out,
+            jobs=parsed.jobs,
+            fresh=parsed.fresh,
+        )
     return OK
+
+
+def tell(known: Mapping[str, str], out: Console) -> None:
+    """Print the experiments that there are."""
+    width = max(map(len, known))
+    for name, module in known.items():
+        out.print(f"{name:<{width}} {importlib.import_module(module).EXPERIMENT.title}")
+
+
+def wanted(names: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """Return the experiments that were asked for, all if none was; raise Refused for others."""
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise Refused(f"unknown: {', '.join(unknown)}; known are {', '.join(known)}")
+    return list(names) or list(known)
 
 
 def _parser(package: str, known: dict[str, str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"python -m {package}", description=f"Run experiments: {', '.join(known)}."
     )
+    add_common(parser)
+    parser.add_argument("--smoke", action="store_true", help="the smallest size, for a look")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help=f"results ({runs.HERE}); --smoke needs it"
+    )
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments that every command of experiments has."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="which; all if none is named")
     parser.add_argument("--list", action="store_true", help="say what there is, and stop")
     parser.add_argument("--seeds", type=_positive, metavar="N", help="seeds of each setting")
     cores = os.cpu_count() or 1
     parser.add_argument("--jobs", type=_positive, default=cores, help=f"processes ({cores})")
-    parser.add_argument("--smoke", action="store_true", help="the smallest size, for a look")
     parser.add_argument("--fresh", action="store_true", help="do not use what is kept, begin anew")
-    parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"results ({runs.HERE}); --smoke needs it"
-    )
-    return parser
 
 
 def _positive(text: str) -> int:
@@ -111,39 +139,57 @@ def _positive(text: str) -> int:
 def _settings(module: str, parsed: argparse.Namespace) -> Any:
     """Return the settings that were asked for; raise Refused where they make no run."""
     experiment: runs.Experiment = importlib.import_module(module).EXPERIMENT
-    name = experiment.name
     settings = experiment.smoke if parsed.smoke else experiment.settings
-    if parsed.seeds is not None:
+    return adjusted(experiment, settings, seeds=parsed.seeds, where=parsed.out)
+
+
+def adjusted(
+    experiment: runs.Experiment, settings: Any, *, seeds: int | None, where: Path | None
+) -> Any:
+    """Return settings with so many seeds; raise Refused where they make no run."""
+    name = experiment.name
+    if seeds is not None:
         if not hasattr(settings, "seeds"):
             raise Refused(f"{name} has no seeds: name the experiments that --seeds is meant for")
-        if parsed.seeds < experiment.least_seeds:
-            raise Refused(
-                f"--seeds is {parsed.seeds}: {name} needs at least {experiment.least_seeds}"
-            )
-        settings = dataclasses.replace(settings, seeds=parsed.seeds)
-    if parsed.out is None and settings != experiment.settings:
+        if seeds < experiment.least_seeds:
+            raise Refused(f"--seeds is {seeds}: {name} needs at least {experiment.least_seeds}")
+        settings = dataclasses.replace(settings, seeds=seeds)
+    if where is None and settings != experiment.settings:
         raise Refused(f"{name}: other settings than those of the committed results need --out DIR")
     return settings
 
 
-def _run(
-    module: str, settings: Any, parsed: argparse.Namespace, out: Console, err: Console
+def run(
+    module: str,
+    settings: Any,
+    out: Console,
+    err: Console,
+    *,
+    where: Path | None,
+    jobs: int,
+    fresh: bool,
+    prepare: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run what is missing of one experiment, and write its results."""
+    """Run what is missing of one experiment, and write its results.
+
+    `prepare` makes what its cells need, once it is sure that there are cells to run.
+    """
     experiment: runs.Experiment = importlib.import_module(module).EXPERIMENT
-    usual = parsed.out is None
-    store = runs.Store(experiment, settings, runs.HERE if usual else parsed.out)
+    usual = where is None
+    store = runs.Store(experiment, settings, where or runs.HERE)
     # Before the first cell, so that no run is lost to a place that cannot be written to.
     store.folder.mkdir(parents=True, exist_ok=True)
     summary = [runs.LEDGER / f"{experiment.name}.json"] if usual else []
     files.check_writable([store.whole, store.parts, *summary])
     with kept.alone(store.lock):
-        if parsed.fresh:
+        if fresh:
             store.begin_anew()
-        found = _complete(store, module, parsed.jobs, err)
+        if runs.missing(store)[1]:
+            prepare()
+        found = _complete(store, module, jobs, err)
         document = store.finish(found)
-        where = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
-    out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(where)}", markup=False)
+        written = [str(store.whole)] + ([str(runs.publish(document))] if usual else [])
+    out.print(f"{experiment.name}: {len(found)} cells, in {', '.join(written)}", markup=False)
 
 
 def _complete(store: runs.Store, module: str, jobs: int, err: Console) -> dict[str, runs.Json]:

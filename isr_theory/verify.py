@@ -29,7 +29,7 @@ from isr_theory.report import document, errata, graph, html, latex, markdown, te
 
 VERDICTS = Path("docs/verdicts.json")
 # What has tables made of them.
-PAGES = ("docs/verdicts.md", "docs/bandits.md", "docs/index.md", "README.md")
+PAGES = ("docs/verdicts.md", "docs/bandits.md", "docs/lm.md", "docs/index.md", "README.md")
 EPILOG = """\
 what to do:
   all              judge every claim

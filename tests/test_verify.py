@@ -243,7 +243,7 @@ def test_the_committed_verdicts_are_what_the_ledger_expects():
     }
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/verdicts.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/verdicts.md", "docs/bandits.md", "docs/lm.md"])
 def test_the_tables_are_made_from_the_committed_verdicts(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     committed = json.loads((ROOT / "docs" / "verdicts.json").read_text(encoding="utf-8"))
@@ -272,3 +272,15 @@ def test_the_gravest_exit_code_applies():
     assert verify.exit_code([partial], [], False) == 4
     assert verify.exit_code([partial], [], True) == 1
     assert verify.exit_code([partial], ["T9.9"], True) == 3
+
+
+def test_a_page_may_have_the_predictions_about_one_subject_only():
+    committed = json.loads((ROOT / "docs" / "verdicts.json").read_text(encoding="utf-8"))
+    page = "<!-- verdicts: predictions{} -->\n<!-- verdicts: end -->\n"
+    whole = markdown.insert(page.format(""), committed)
+    bandits = markdown.insert(page.format(" BAN"), committed)
+    assert "| BAN.fixed |" in bandits
+    assert len(bandits.splitlines()) <= len(whole.splitlines())
+    none = markdown.insert(page.format(" NONE"), committed)
+    # A head and the line under it, between the marks.
+    assert len(none.splitlines()) == 4

@@ -4,6 +4,8 @@ A file says with a comment which table it wants, and only what stands between th
 
     <!-- verdicts: labelled -->
     <!-- verdicts: end -->
+
+`predictions` is a table of all that is said of training, `predictions LM` of the ids that begin so.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import re
 from isr_theory.claims import listed_ids
 from isr_theory.report.document import Document
 
-TABLES = "labelled|paper|beyond|predictions|summary"
+TABLES = "labelled|paper|beyond|predictions(?: [A-Z]+)?|summary"
 MARKED = re.compile(rf"(<!-- verdicts: ({TABLES}) -->\n)(.*?)(<!-- verdicts: end -->)", re.S)
 # Theorem, definition, corollary, proposition, assumption or algorithm: what the paper numbers.
 LABELLED = re.compile(r"^[TDCPA]\d+\.\d+(\.|$)")
@@ -37,9 +39,11 @@ def _table(which: str, full: Document) -> str:
     if which == "beyond":
         head: Row = ("id", "statement", "verdict", "of the paper", "source", "finding")
         cells = [_beyond(row) for row in rows if row["section"] == "beyond"]
-    elif which == "predictions":
+    elif which.startswith("predictions"):
         head = ("id", "prediction", "predicted", "what came of it", "finding")
-        cells = [_predicted(row) for row in rows if row["predicted"]]
+        about = which.removeprefix("predictions").strip()
+        own = [row for row in rows if row["predicted"]]
+        cells = [_predicted(row) for row in own if not about or row["id"].startswith(f"{about}.")]
     else:
         head = ("id", "statement", "verdict", "printed proof", "finding")
         cells = [

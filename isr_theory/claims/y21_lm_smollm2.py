@@ -1,0 +1,166 @@
+"""Predictions about a pretrained model's log-weights after a few LoRA steps.
+
+What `python -m experiments.lm smollm2` recorded. What had been seen before: runs at another seed
+with 40 answers, from which the learning rate was chosen, so that the stronger adapter is past the
+rule's activation and the weaker one near it. The answers that are scored had no part in training.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
+from isr_theory.draft import Draft, frozen
+from isr_theory.engines import recorded
+from isr_theory.engines.answers import all_of
+
+Rows: TypeAlias = list[Mapping[str, Any]]
+RECORDED = recorded.summary("lm_smollm2")
+RUNS = Scope(
+    "SmolLM2-135M-Instruct, 80 questions of two tasks, 12 answers each of at most 12 tokens, a"
+    " rank-8 adapter after 10 steps of w^(1/2) r, at strengths 1 and 2; intervals over questions"
+)
+LATER = Scope("the strength of 2, where log w varies most")
+
+
+def _draft(name: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+    return Draft(
+        f"LM.smollm.{name}",
+        section="experiments",
+        kind=Kind.PREDICTION,
+        title=title,
+        finding=Text("Not run yet.", "尚未运行。"),
+        statement=statement,
+        subject=RECORDED,
+        expect=Verdict.OPEN,
+        predicted=Verdict.SUPPORTED,
+        uses=uses,
+        open_reason="the run has not been made",
+    )
+
+
+SCALAR = _draft(
+    "scalar",
+    Text(
+        "A pretrained model's weights have one scalar: 2 KL is Var(log w)",
+        "预训练模型的权重只有一个标量：2 KL 即 Var(log w)",
+    ),
+    r"2\,\mathrm{KL}(\mu\|\pi) / \mathrm{Var}(\log w) \in [0.6, 1.5] \text{ at both strengths}",
+    ("A7.3",),
+)
+ESS = _draft(
+    "ess",
+    Text(
+        "A pretrained model's ESS/n is exp(-sigma^2 gamma^2) within 0.1",
+        "预训练模型的 ESS/n 与 exp(-σ²γ²) 相差不到 0.1",
+    ),
+    r"|\mathrm{ESS}/n - e^{-\sigma^2\gamma^2}| < 0.1 \text{ at } \gamma = 1/4, 1/2, 3/4, 1"
+    r" \text{ and both strengths}",
+    ("T8.2",),
+)
+REACHED = _draft(
+    "reached",
+    Text(
+        "gamma from half of the questions keeps its target on the other half",
+        "由一半问题选出的 γ 在另一半上保持目标",
+    ),
+    r"\text{at the larger distance the mean of ESS}/n - \rho_{\min} \text{ over splits is within}"
+    r"\ 0.05 \text{ for the exact root and within } 0.1 \text{ for the closed form},"
+    r"\ \rho_{\min} = 0.7",
+    ("T8.3.a", "T8.3.b.fix"),
+)
+
+
+@SCALAR.recorded(RUNS)
+def _(summary: Mapping[str, Any]) -> Answer:
+    """Twice the mean of -log w over its variance, questions resampled."""
+    return all_of(
+        recorded.inside(row["two_scalar"], 0.6, 1.5, scale=row["scale"])
+        for row in summary["scales"]
+    )
+
+
+@ESS.recorded(RUNS)
+def _(summary: Mapping[str, Any]) -> Answer:
+    """ESS/n less the formula at the same log's variance, questions resampled."""
+    return all_of(
+        recorded.inside(cell["gap"], -0.1, 0.1, scale=row["scale"], gamma=cell["gamma"])
+        for row in summary["scales"]
+        for cell in row["ess"]
+    )
+
+
+@REACHED.recorded(LATER)
+def _(summary: Mapping[str, Any]) -> Answer:
+    """The mean ESS/n over 200 splits: their spread is that of halves, not of the mean."""
+    methods, rho_min = summary["scales"][-1]["methods"], summary["rho_min"]
+    return all_of(
+        recorded.near(methods[name]["reached"][0], rho_min, within, method=name)
+        for name, within in (("exact", 0.05), ("lognormal", 0.1))
+    )
+
+
+def _null(change: Callable[[Mapping[str, Any]], Rows]) -> Any:
+    """Return the results with each strength as it would be had the theory nothing to say."""
+    if isinstance(RECORDED, recorded.Missing):
+        return RECORDED
+    return {**RECORDED, "scales": change(RECORDED)}
+
+
+def _around(interval: Sequence[float], value: float) -> list[float]:
+    return [end - interval[0] + value for end in interval]
+
+
+def _scalar_of(value: float) -> Callable[[Mapping[str, Any]], Rows]:
+    def changed(summary: Mapping[str, Any]) -> Rows:
+        return [
+            {**row, "two_scalar": _around(row["two_scalar"], value)} for row in summary["scales"]
+        ]
+
+    return changed
+
+
+def _with_ess(
+    ess: Callable[[float, float], float],
+) -> Callable[[Mapping[str, Any]], Rows]:
+    """Return results whose ESS/n is another function of sigma^2 and gamma, as precise as ours."""
+
+    def changed(summary: Mapping[str, Any]) -> Rows:
+        rows: Rows = []
+        for row in summary["scales"]:
+            sigma2 = row["sigma2"][0]
+            cells = []
+            for cell in row["ess"]:
+                gap = ess(sigma2, cell["gamma"]) - math.exp(-sigma2 * cell["gamma"] ** 2)
+                cells.append({**cell, "gap": _around(cell["gap"], gap)})
+            rows.append({**row, "ess": cells})
+        return rows
+
+    return changed
+
+
+def _at_gamma(gamma: float) -> Callable[[Mapping[str, Any]], Rows]:
+    """Return results in which every method had said one gamma."""
+
+    def changed(summary: Mapping[str, Any]) -> Rows:
+        rows: Rows = []
+        for row in summary["scales"]:
+            ess = next(cell["ess"] for cell in row["ess"] if cell["gamma"] == gamma)
+            methods = {name: {**m, "reached": ess} for name, m in row["methods"].items()}
+            rows.append({**row, "methods": methods})
+        return rows
+
+    return changed
+
+
+SCALAR.wrong_value("KL is the variance, not half of it", _null(_scalar_of(2.0)))
+SCALAR.wrong_value("KL is a quarter of the variance", _null(_scalar_of(0.5)))
+ESS.wrong_value("gamma for gamma squared", _null(_with_ess(lambda s2, g: math.exp(-s2 * g))))
+ESS.wrong_value("twice the variance", _null(_with_ess(lambda s2, g: math.exp(-2 * s2 * g * g))))
+ESS.wrong_value("weights do not matter", _null(_with_ess(lambda s2, g: 1.0)))
+REACHED.wrong_value("gamma = 1 whatever the log", _null(_at_gamma(1.0)))
+REACHED.wrong_value("gamma = 1/4 whatever the log", _null(_at_gamma(0.25)))
+
+CLAIMS = frozen(SCALAR, ESS, REACHED)
