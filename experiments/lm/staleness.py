@@ -44,6 +44,8 @@ class Settings:
     epochs: tuple[int, ...] = (1, 4, 16, 64)
     plain: tuple[int, ...] = (64,)
     seeds: int = 5
+    more: int = 7
+    """Seeds beyond these at the stalest log with centred rewards, where runs differ most."""
     steps: int = 64
     prompts: int = 48
     """Prompts of a log."""
@@ -63,11 +65,16 @@ class Settings:
 def cells(settings: Settings) -> list[Cell]:
     """One cell a method, kind of reward and number of epochs, the stalest logs first."""
     kinds = [("centred", n) for n in settings.epochs] + [("plain", n) for n in settings.plain]
-    return [
+    found = [
         Cell(f"{reward}, {n}, {method}", {"reward": reward, "epochs": n, "method": method})
         for reward, n in sorted(kinds, key=lambda kind: -kind[1])
         for method in settings.methods
     ]
+    if not settings.more:
+        return found
+    stalest = f"centred, {max(settings.epochs)}, "
+    again = [cell for cell in found if cell.key.startswith(stalest)]
+    return found + [Cell(f"{c.key}, more", {**c.arguments, "more": True}) for c in again]
 
 
 @dataclass
@@ -80,9 +87,11 @@ class Trace:
     """ESS/n of w^gamma, a step's."""
 
 
-def run(settings: Settings, reward: str, epochs: int, method: str) -> Json:
+def run(settings: Settings, reward: str, epochs: int, method: str, more: bool = False) -> Json:
     """Train every seed; return what its end looks like, a list over seeds a measure."""
-    found = [_one(settings, reward, epochs, BY_KEY[method], seed) for seed in range(settings.seeds)]
+    first, count = (settings.seeds, settings.more) if more else (0, settings.seeds)
+    seeds = range(first, first + count)
+    found = [_one(settings, reward, epochs, BY_KEY[method], seed) for seed in seeds]
     return {name: [row[name] for row in found] for name in found[0]}
 
 
@@ -174,6 +183,7 @@ EXPERIMENT = Experiment(
         epochs=(1, 2),
         plain=(2,),
         seeds=2,
+        more=1,
         steps=4,
         prompts=4,
         each=2,
@@ -188,6 +198,7 @@ EXPERIMENT = Experiment(
 GPU = replace(
     Settings(),
     seeds=10,
+    more=0,
     held_out=2048,
     making=Making("words", 512, 8, 8, steps=2000, batch=512, rate=1e-3, device="cuda"),
 )
@@ -197,4 +208,6 @@ GPU_REDUCED = EXPERIMENT.smoke
 def seconds(settings: Settings) -> float:
     """Return about how long the cells take, on one core of a Zen 4 server."""
     # 2.5 s a run of 64 steps, and 15 s for mu.
-    return 15 + 0.04 * len(cells(settings)) * settings.seeds * settings.steps
+    plain = len(settings.epochs) + len(settings.plain)
+    runs = len(settings.methods) * (plain * settings.seeds + settings.more)
+    return 15 + 0.04 * runs * settings.steps
