@@ -1,4 +1,4 @@
-"""What small batches make of each way to gamma: the value it ends at, and how it keeps its target."""
+"""Small batches and each way to gamma: the value at the end, and how the target is kept."""
 
 from __future__ import annotations
 
