@@ -218,3 +218,18 @@ def test_prompts_prepared_beforehand_make_the_same_without_the_gym(out, tmp_path
     monkeypatch.setenv(tasks.VARIABLE, str(tmp_path / "prompts"))
     with pytest.raises(command.MissingData, match="holds too few prompts"):
         tasks.examples("chain_sum", 10**6, seed=presets.SMOKE_LOG.seed)
+
+
+def test_the_command_prepares_prompts_and_runs_with_them(out, tmp_path, monkeypatch):
+    prompts = tmp_path / "prompts"
+    monkeypatch.delenv(tasks.VARIABLE, raising=False)
+    given = ["smollm2", "--preset", "smoke", "--out", str(tmp_path)]
+    assert run(*given, "--prepare", str(prompts)) == 0
+    assert not list(tmp_path.glob("lm_*"))
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    monkeypatch.setenv(tasks.VARIABLE, "")
+    assert run(*given, "--prompts", str(prompts)) == 0
+    mine, theirs = (
+        json.loads((folder / "lm_smollm2.json").read_text()) for folder in (tmp_path, out)
+    )
+    assert mine["summary"] == theirs["summary"]

@@ -69,7 +69,8 @@ def _main(arguments: Sequence[str] | None, err: Console) -> int:
         os.environ[tasks.VARIABLE] = str(parsed.prompts.resolve())
     if parsed.prepare is not None:
         needed = [one for name in names for one in needs_of(known[name], chosen[name])]
-        _prompts.prepare(parsed.prepare, needed, out)
+        more = [_prompts_of(known[name], chosen[name]) for name in names]
+        _prompts.prepare(parsed.prepare, needed, out, more)
         return OK
     if parsed.dry_run:
         _plan.tell({known[name]: chosen[name] for name in names}, parsed.out, out)
@@ -110,6 +111,12 @@ def needs_of(module: str, settings: Any) -> list[Recipe]:
     """Return what an experiment needs from the workshop, if it says so."""
     asked = getattr(importlib.import_module(module), "needs", None)
     return list(asked(settings)) if asked else []
+
+
+def _prompts_of(module: str, settings: Any) -> dict[tuple[str, int], int]:
+    """Return the prompts that an experiment draws itself: how many of which task and seed."""
+    asked = getattr(importlib.import_module(module), "prompts", None)
+    return dict(asked(settings)) if asked else {}
 
 
 def settings_of(module: str, parsed: argparse.Namespace, *, named: bool) -> Any:

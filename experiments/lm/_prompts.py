@@ -9,7 +9,7 @@ drawn from it is what would have been drawn from the gym. Both rewards follow fr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -43,10 +43,19 @@ def wanted(recipes: Sequence[Recipe]) -> dict[tuple[str, int], int]:
     return found
 
 
-def prepare(folder: Path, recipes: Sequence[Recipe], out: Console) -> None:
-    """Write the prompts that some recipes draw from, a file a task and seed."""
+def prepare(
+    folder: Path,
+    recipes: Sequence[Recipe],
+    out: Console,
+    more: Sequence[Mapping[tuple[str, int], int]] = (),
+) -> None:
+    """Write the prompts that some recipes draw from, and `more`, a file a task and seed."""
     folder.mkdir(parents=True, exist_ok=True)
-    for (task, seed), count in wanted(recipes).items():
+    found = wanted(recipes)
+    for asked in more:
+        for key, count in asked.items():
+            found[key] = max(MORE * count + ROOM, found.get(key, 0))
+    for (task, seed), count in found.items():
         path = tasks.prepared_path(folder, task, seed)
         tasks.prepare(path, list(islice(tasks.stream(task, seed), count)))
         out.print(f"{path}: {count} prompts", markup=False)

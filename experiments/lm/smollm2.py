@@ -79,6 +79,11 @@ def cells(settings: Settings) -> list[Cell]:
     return [Cell("log", {})]
 
 
+def prompts(settings: Settings) -> dict[tuple[str, int], int]:
+    """Return how many prompts of which task and seed are drawn."""
+    return {(name, settings.seed): settings.prompts for name in settings.tasks}
+
+
 def seconds(settings: Settings) -> float:
     """Return about how long a run takes on one core, or on a card."""
     prompts = len(settings.tasks) * settings.prompts
