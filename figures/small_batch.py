@@ -1,4 +1,4 @@
-"""What small batches make of each way to gamma: the value it ends at, and how it keeps its target."""
+"""What small batches make of each way to gamma: where it ends, and how it keeps its target."""
 
 from __future__ import annotations
 
