@@ -33,7 +33,7 @@ def plane() -> Any:
     """Return two functions on the arms, of mean 0 and variance 1 under mu, uncorrelated."""
     first = np.array((1.0, -1.0, 0.0))
     second = np.array((1.0, 1.0, -2.0))
-    axes = []
+    axes: list[Any] = []
     for function in (first, second):
         for other in (np.ones(3), *axes):
             function = function - (MU * function * other).sum() * other
@@ -92,7 +92,7 @@ def draw(sheets: Tables, figure: Any) -> None:
     left.text(0.08, 0.06, r"$\mu$", size=8)
     for row in sheets["points"]:
         start, end = (row["x"], row["y"]), (row["to_x"], row["to_y"])
-        if row["gamma"] < 1:
+        if float(row["gamma"]) < 1:
             look = {"arrowstyle": "-|>", "lw": 0.7, "color": style.BLUE, "shrinkA": 0, "shrinkB": 0}
             left.annotate("", end, start, arrowprops={**look, "mutation_scale": 6})
         left.plot(*start, "o", color=style.BLACK, ms=2.8)

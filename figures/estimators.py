@@ -17,8 +17,8 @@ CAPTION = """
     gradient variance, and whose self-normalised gradient variance is least at a gamma of at most
     this. Middle: the gamma of least mean squared error by the number of rows, for normal laws
     shifted in one dimension. Right: the variance of drawn estimators over what the formula says,
-    100 seeds of 400 batches of 128 rows, with 95% intervals; sigma^2 = 1, plain and
-    self-normalised, in one dimension; the formula of the latter is the first order in 1/n.
+    100 seeds of 400 batches of 128 rows, with 95% intervals; sigma^2 = 1 in one dimension, plain
+    and self-normalised, where the formula is the first order in 1/n.
 """
 SIZE = (style.PAGE, 2.4)
 WHICH = ("moment", "trace", "sn_trace")

@@ -1,4 +1,4 @@
-"""Small batches and each way to gamma: the value at the end, and how the target is kept."""
+"""What small batches make of each way to gamma: where it ends, and how it keeps its target."""
 
 from __future__ import annotations
 

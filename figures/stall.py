@@ -27,8 +27,8 @@ def data() -> Tables:
     """Return exact paths and the mean paths in batches, by step."""
     document = json.loads((runs.HERE / "stall.json").read_text(encoding="utf-8"))
     steps, exact = document["settings"]["steps"], document["cells"]["exact, Gaussian"]
-    # One look every so many steps, the first after the first step.
-    looks = np.arange(len(exact["path"])) * (steps // len(exact["path"])) + 1
+    # One look every so many steps, the first before or after the first step.
+    looks = np.arange(len(exact["path"])) * (steps // len(exact["path"]))
     paths: list[Row] = [
         {"start": start, "step": float(step), "theta": look[k]}
         for k, start in enumerate(document["settings"]["starts"])
@@ -58,10 +58,10 @@ def draw(sheets: Tables, figure: Any) -> None:
     edge = float(sheets["edge"][0]["edge"])
     for start in dict.fromkeys(tables.column(sheets["exact"], "start")):
         rows = tables.where(sheets["exact"], start=start)
-        left.semilogx(*(tables.column(rows, k) for k in ("step", "theta")), color=style.BLUE)
+        left.plot(*(tables.column(rows, k) for k in ("step", "theta")), color=style.BLUE)
     left.axhspan(-edge, edge, color=style.GREY, alpha=0.2, lw=0)
     left.axhline(0, color=style.GREY, lw=0.5, ls="--")
-    left.set(xlabel="step", ylabel=r"$\theta$, exact", xlim=(1, 6000), ylim=(-2.2, 3.2))
+    left.set(xlabel="step", ylabel=r"$\theta$, exact", xlim=(0, 500), ylim=(-2.2, 3.2))
     right.axhspan(0, edge, color=style.GREY, alpha=0.2, lw=0)
     for way, (color, words) in LOOK.items():
         for n, dash in DASHES.items():
