@@ -18,8 +18,8 @@ CAPTION = """
     log E_mu[w^alpha] against the order. The line is (alpha - 1) D_alpha, with D_alpha in closed
     form; the marks are means over n rows drawn from mu, one sample each (seed 6). Left: four arms,
     the rarest with chance 1/100 and a weight of 40. Right: log-normal weights with sigma^2 = 4. The
-    identity is exact; a sample falls short of it where the few largest weights rule, at alpha = 2
-    gamma already for gamma = 1.
+    identity is exact; a sample strays from it where a few large weights rule, and past order 2,
+    which is gamma = 1, all three fall short.
 """
 SIZE = (style.PAGE, 2.5)
 SEED = 6
