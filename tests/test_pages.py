@@ -24,8 +24,13 @@ SMALLER = {
     "verify all --latex": "verify T8.2 --latex",
     "bandit fixed_point --out": "bandit fixed_point --smoke --out",
     "experiments.data open-bandit": "experiments.data --help",
+    "--preset smoke --out": "--preset smoke --dry-run --out",
+    "lm normality --out": "lm normality --preset smoke --dry-run --out",
+    "smollm2 --model PATH --out": "smollm2 --preset smoke --dry-run --out",
+    "--preset gpu --out": "--preset gpu --dry-run --out",
+    "work/pretrained-scored-*/log.parquet --group prompt": "docs/example_run.csv",
 }
-WRITTEN = (".json", ".svg", ".html", ".tex", "mine", "report")
+WRITTEN = (".json", ".svg", ".html", ".tex", "mine", "report", "look", "card")
 
 
 def blocks(language, page):
@@ -69,7 +74,7 @@ def test_make_knows_what_it_is_asked_for(command):
 @pytest.mark.parametrize("command", commands("pip install"))
 def test_extras_are_there(command):
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = re.search(r"isr-theory\[([\w,]+)\]", command)
+    extras = re.search(r"(?:isr-theory|\.)\[([\w,]+)\]", command)
     assert extras, command
     assert set(extras[1].split(",")) <= set(project["optional-dependencies"])
 
