@@ -6,6 +6,11 @@ log gamma = 1 ran away; on all answers the rule stopped near Var log w = 1.25 an
 policy that imitates better answers is skewed to the left and not normal as in the paper, near 0.3
 nats. LM.deadzone.nats is what the paper's law says all the same; the other three are theorems, and
 ask whether a model's training shows them.
+
+A first run was broken off: it had left out 3% to 6% of mu's answers without dividing by what is
+left, so that w had not the mean 1 and gamma = 1 moved. A second had momentum, which carried
+policies on past the edge, to a variance of 0.59 to 1.14, and did not decide LM.deadzone; a third
+has none, and 8 seeds for 5. No bound was moved.
 """
 
 from __future__ import annotations
@@ -19,13 +24,11 @@ from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
 RECORDED: Any = recorded.summary("lm_deadzone")
-MODEL = "a decoder of 26,000 weights, four prompts, 60 steps of SGD with momentum, 5 seeds"
+MODEL = "a decoder of 26,000 weights, four prompts, 60 steps of SGD, 8 seeds"
 WHOLE = Scope(f"{MODEL}; all answers by mu's own probabilities")
 BOTH = Scope(f"{MODEL}; all answers, and logs of 8,192 that were drawn")
 DRAWN = Scope(f"{MODEL}; logs of 8,192 that were drawn")
-OPEN = "the run has not been made"
-NOT_RUN = Text("Not run yet.", "尚未运行。")
-# -log 0.3 is 1.204. Momentum carries a policy some way past the edge, where nothing brings it back:
+# -log 0.3 is 1.204. A step may carry a policy some way past the edge, where nothing brings it back:
 # a quarter is allowed below, an eighth above.
 EDGE = (0.9, 1.36)
 # Half of that variance is 0.602, with the same allowances.
@@ -34,7 +37,15 @@ INSIDE, BEYOND = (0.2,), (0.8, 1.6)
 ARRIVED = 0.1
 
 
-def _draft(name: str, title: Text, finding: Text, statement: str, uses: tuple[str, ...]) -> Draft:
+def _draft(
+    name: str,
+    title: Text,
+    finding: Text,
+    statement: str,
+    uses: tuple[str, ...],
+    expect: Verdict = Verdict.SUPPORTED,
+    open_reason: str = "",
+) -> Draft:
     return Draft(
         f"LM.deadzone{name}",
         section="experiments",
@@ -43,8 +54,8 @@ def _draft(name: str, title: Text, finding: Text, statement: str, uses: tuple[st
         finding=finding,
         statement=statement,
         subject=RECORDED,
-        expect=Verdict.OPEN,
-        open_reason=OPEN,
+        expect=expect,
+        open_reason=open_reason,
         predicted=Verdict.SUPPORTED,
         uses=uses,
         source="new here",
@@ -57,7 +68,14 @@ DEADZONE = _draft(
         "A language model stops on the edge of the dead zone",
         "语言模型停在死区边界",
     ),
-    NOT_RUN,
+    Text(
+        "To the edge itself: from 0.8 and 1.4 nats Var log w ends at 1.204 (to four digits) and"
+        " 1.209; from 0.21 nats, and at gamma = 1 from anywhere, nothing moves to four digits;"
+        " gamma = 1/2"
+        " ends at 0.011 nats and less.",
+        "正停在边界上：自 0.8 与 1.4 奈特出发，Var log w 止于 1.204（四位数字）与 1.209；自 0.21"
+        " 奈特出发，以及 γ = 1 从任何起点，四位数字内不动；γ = 1/2 止于 0.011 奈特以下。",
+    ),
     r"r \equiv 1: \text{ from beyond, } \mathrm{Var}\log w \text{ ends in } [0.9, 1.36]"
     r"\ (-\log 0.3 = 1.204); \text{ from within, and at } \gamma = 1 \text{ from anywhere, KL ends"
     r" within 10\% of its start; at } \gamma = 1/2 \text{ below } 0.1",
@@ -66,15 +84,26 @@ DEADZONE = _draft(
 RATIO = _draft(
     ".nats",
     Text("The edge is at 0.6 nats", "边界在 0.6 奈特处"),
-    NOT_RUN,
+    Text(
+        "At 0.36 and 0.31 nats here, 0.3 and 0.25 of the variance instead of half of it: log w of a"
+        " policy that imitates better answers is skewed to the left. What the edge is at is the"
+        " variance.",
+        "此处在 0.36 与 0.31 奈特，为方差的 0.30 与 0.25 而非一半：模仿较好答案的策略，其 log w"
+        " 左偏。边界由方差决定。",
+    ),
     r"r \equiv 1, \text{ from beyond:}\quad \mathrm{KL}(\mu\|\pi) \text{ ends in } [0.45, 0.68],"
     r"\quad -\tfrac12\log 0.3 = 0.602",
     ("DYN.activation", "DYN.deadzone"),
+    expect=Verdict.REFUTED,
 )
 RESCALE = _draft(
     ".rescale",
     Text("The gradient over 1 - gamma does not stop", "除以 1 − γ 的梯度不会停下"),
-    NOT_RUN,
+    Text(
+        "It goes on to mu: to 0.012 nats at most on all answers (0.033 the upper end), 0.007 on"
+        " logs that were drawn.",
+        "它一直走到 μ：全部答案上最多剩 0.012 奈特（区间上端 0.033），抽取的日志上 0.007。",
+    ),
     r"r \equiv 1, \text{ the rule's gradient over } 1 - \gamma: \mathrm{KL}(\mu\|\pi)"
     r" \text{ ends below } 0.1 \text{ from every start, on either log}",
     ("OBJ.reverse", "DYN.deadzone"),
@@ -82,10 +111,19 @@ RESCALE = _draft(
 FINITE = _draft(
     ".finite",
     Text("On a finite log gamma = 1 runs away", "有限日志上 γ = 1 会跑飞"),
-    NOT_RUN,
+    Text(
+        "From 0.21 and 0.8 nats it does, 44 and 8 times as far; from 1.4 nats 3.0 times (1.1 to"
+        " 5.3), which 8 seeds do not decide. The rule ends at 0.31 to 0.38 nats there, brought back"
+        " as"
+        " often as it leaves.",
+        "自 0.21 与 0.8 奈特出发确实如此，远至 44 与 8 倍；自 1.4 奈特为 3.0 倍（1.1 至 5.3），"
+        "8 个种子未能定论。规则在那里止于 0.31 至 0.38 奈特，离开多少次就被拉回多少次。",
+    ),
     r"r \equiv 1,\ \gamma = 1 \text{ on a log of } n: \mathrm{KL}(\mu\|\pi) \text{ ends above 1.5"
     r" times its start; the mean of } w \text{ over the log has no maximum}",
     ("DYN.deadzone", "OBJ.maximiser"),
+    expect=Verdict.OPEN,
+    open_reason="8 seeds do not decide it from the farthest start, 1.4 nats; elsewhere it holds",
 )
 
 
@@ -175,10 +213,21 @@ def _unmoved(row: Mapping[str, Any], ways: tuple[str, ...]) -> Mapping[str, Any]
     return {**row, **ends, "kl_left": [1.0, 1.0, 1.0], "sigma2_left": [1.0, 1.0, 1.0]}
 
 
+def _as_normal(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a row with the KL that a normal log w of its variance would have."""
+    return {**row, "kl_end": [end / 2 for end in row["sigma2_end"]]}
+
+
+def _nearer() -> Any:
+    if isinstance(RECORDED, recorded.Missing):
+        return RECORDED
+    return {"rows": [row for row in RECORDED["rows"] if row["start"] < max(BEYOND)]}
+
+
 DEADZONE.wrong_value("the rule goes to mu", _null(lambda row: _as_way(row, "rule", "gamma 0.5")))
 DEADZONE.wrong_value("no gamma moves a policy", _null(lambda row: _unmoved(row, ("gamma 0.5",))))
-RATIO.wrong_value("the rule goes to mu", _null(lambda row: _as_way(row, "rule", "gamma 0.5")))
+RATIO.right_value("half of the variance for KL", _null(_as_normal))
 RESCALE.wrong_value("the division does nothing", _null(lambda row: _unmoved(row, ("rescale",))))
-FINITE.wrong_value("gamma = 1 does nothing", _null(lambda row: _unmoved(row, ("gamma 1",))))
+FINITE.right_value("the nearer starts alone", _nearer())
 
 CLAIMS = frozen(DEADZONE, RATIO, RESCALE, FINITE)

@@ -147,8 +147,8 @@ V31 = _draft(
         " the rewards differ by 0.003 (-0.006 to 0.012). With plain rewards, which it was not"
         " predicted for, it does, in 5 of 5 runs and 2 of 5: r > 0 makes its large weights SFT's.",
         "确实不会：正确梯度下无一崩溃，按原实现 27 次中 1 次；64 周期时两者奖励相差 0.003"
-        "（−0.006 至 0.012）。未居中奖励（不在预测之内）下则会崩溃，5 次中 5 次与 2 次：r > 0 时其"
-        "大权重即 SFT 的权重。",
+        "（−0.006 至 0.012）。未居中奖励（不在预测之内）下则会崩溃，5 次中 5 次与 2 次："
+        "r > 0 时其大权重即 SFT 的权重。",
     ),
     r"\text{centred: } w^{\gamma(w)} \text{ and } \gamma(w) w^{\gamma(w)} \text{ as gradient"
     r" weights collapse in at most 20\% of runs at every } N, \text{ and end within } 0.05"
