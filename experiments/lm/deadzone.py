@@ -140,7 +140,7 @@ def objective(way: str, log_pi: Tensor, law: Law, rho_min: float) -> tuple[Tenso
     log that was drawn is given as it is.
     """
     if law.place is not None:
-        rule = {} if "gamma" in WAYS[way] else {"rho_min": rho_min}
+        rule: dict[str, Any] = {} if "gamma" in WAYS[way] else {"rho_min": rho_min}
         loss = ISReshapeLoss(normalisation="none", **rule, **WAYS[way])
         value, metrics = loss(log_pi[law.place], law.log_mu[law.place])
         return value, float(metrics["gamma"])

@@ -71,8 +71,7 @@ DEADZONE = _draft(
     Text(
         "To the edge itself: from 0.8 and 1.4 nats Var log w ends at 1.204 (to four digits) and"
         " 1.209; from 0.21 nats, and at gamma = 1 from anywhere, nothing moves to four digits;"
-        " gamma = 1/2"
-        " ends at 0.011 nats and less.",
+        " gamma = 1/2 ends at 0.011 nats and less.",
         "正停在边界上：自 0.8 与 1.4 奈特出发，Var log w 止于 1.204（四位数字）与 1.209；自 0.21"
         " 奈特出发，以及 γ = 1 从任何起点，四位数字内不动；γ = 1/2 止于 0.011 奈特以下。",
     ),
@@ -113,11 +112,10 @@ FINITE = _draft(
     Text("On a finite log gamma = 1 runs away", "有限日志上 γ = 1 会跑飞"),
     Text(
         "From 0.21 and 0.8 nats it does, 44 and 8 times as far; from 1.4 nats 3.0 times (1.1 to"
-        " 5.3), which 8 seeds do not decide. The rule ends at 0.31 to 0.38 nats there, brought back"
-        " as"
-        " often as it leaves.",
+        " 5.3), which 8 seeds do not decide. The rule ends at 0.31 to 0.38 nats there, at the"
+        " edge, to which it is drawn from inside as well.",
         "自 0.21 与 0.8 奈特出发确实如此，远至 44 与 8 倍；自 1.4 奈特为 3.0 倍（1.1 至 5.3），"
-        "8 个种子未能定论。规则在那里止于 0.31 至 0.38 奈特，离开多少次就被拉回多少次。",
+        "8 个种子未能定论。规则在那里止于 0.31 至 0.38 奈特，即边界处，从内部出发也被引到那里。",
     ),
     r"r \equiv 1,\ \gamma = 1 \text{ on a log of } n: \mathrm{KL}(\mu\|\pi) \text{ ends above 1.5"
     r" times its start; the mean of } w \text{ over the log has no maximum}",
