@@ -108,7 +108,7 @@ def test_the_guides_code_says_what_it_promises(capsys):
 
 
 def test_the_page_on_logs_shows_what_is_printed():
-    (command,) = (c for c in commands("python -m isr_theory.diagnose") if "--html" not in c)
+    (command,) = (c for c in commands("python -m isr_theory.diagnose docs/") if "--html" not in c)
     words = shlex.split(command)[1:]
     done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
     said = [line.rstrip() for line in done.stdout.splitlines()]

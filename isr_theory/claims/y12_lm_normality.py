@@ -104,7 +104,7 @@ RATIO = _prediction(
     Text("2 KL(mu || pi)/Var(log w) is near 1", "2 KL(μ‖π)/Var(log w) 接近 1"),
     r"2\,\mathrm{KL}(\mu\|\pi)/\mathrm{Var}_\mu(\log w) \in [0.8, 1.25]"
     r"\ \text{in each task, for every policy with } \mathrm{KL}(\mu\|\pi) < 1 \text{ there}",
-    ("SEQ.normality", "A7.3", "SEQ.lognormal"),
+    ("SEQ.normality", "A7.3"),
     Text(
         "Not decided by a little: it falls from 1.00 near mu to 0.83 in the words and 0.89 in"
         " the sums, in all 16 cases within the margin, but two intervals of the words reach down"

@@ -68,7 +68,7 @@ QUARTER = _prediction(
     r"\arg\min_\gamma\, n\,\mathrm{tr\,Cov}(\hat g_\gamma) \in [0.2, 0.3]"
     r"\ \text{for every policy, } r = 1 \text{ and } r \text{ graded}",
     Verdict.REFUTED,
-    ("C7.5.c", "C7.5.c.fix", "T6.3.fix"),
+    ("C7.5.c.fix", "T6.3.fix"),
     Text(
         "Not refuted, as had been predicted: with r = 1 it is least at 0.25 under the four"
         " farther policies (0.2 to 0.35), with graded rewards at 0.3 to 0.35, which 1/4 is"

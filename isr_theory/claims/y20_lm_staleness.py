@@ -133,7 +133,7 @@ COLLAPSE = _draft(
     r"\text{centred: at } N = 64\ \gamma = 0 \text{ ends over } 0.05 \text{ below mu's own reward"
     r" in at least 80\% of runs; } \gamma = 1/2 \text{ and } \gamma = 1 \text{ in at most 20\% at"
     r" every } N",
-    ("OBJ.signed", "OBJ.baseline", "LINE.forms"),
+    ("OBJ.signed", "OBJ.baseline", "LINE.forms.fix"),
     expect=Verdict.REFUTED,
 )
 V31 = _draft(
@@ -153,7 +153,7 @@ V31 = _draft(
     r"\text{centred: } w^{\gamma(w)} \text{ and } \gamma(w) w^{\gamma(w)} \text{ as gradient"
     r" weights collapse in at most 20\% of runs at every } N, \text{ and end within } 0.05"
     r" \text{ of each other}",
-    ("LINE.v31", "LINE.v31.fix", "LINE.forms", "OBJ.signed"),
+    ("LINE.v31.fix", "LINE.forms.fix", "OBJ.signed"),
 )
 ORDER = _draft(
     "order",
