@@ -202,3 +202,25 @@ class Draft:
 def frozen(*drafts: Draft) -> tuple[Claim, ...]:
     """Freeze drafts in their order: the last line of a claims module."""
     return tuple(draft.freeze() for draft in drafts)
+
+
+def prediction(
+    id: str,
+    *,
+    title: Text,
+    finding: Text,
+    statement: str,
+    subject: Any,
+    uses: tuple[str, ...],
+    expect: Verdict = Verdict.SUPPORTED,
+    predicted: Verdict = Verdict.SUPPORTED,
+    reading: str = "",
+    open_reason: str = "",
+    source: str = "",
+) -> Draft:
+    """Return the draft of what the theory says of a run, whose summary is the subject.
+
+    `predicted` is set before the run, and stays; `expect` is what came of it.
+    """
+    given = dict(locals())
+    return Draft(section="experiments", kind=Kind.PREDICTION, **given)

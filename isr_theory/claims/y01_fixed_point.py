@@ -11,18 +11,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
 RECORDED = recorded.summary("fixed_point")
 RUNS = Scope("three problems, five gammas, 20 starts each, 4,000 natural-gradient steps of 0.2")
 
-BAN_FIXED = Draft(
+BAN_FIXED = prediction(
     "BAN.fixed",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Ascent ends at mu r^(1/(1-gamma))", "上升的终点是 μ r^{1/(1−γ)}"),
     finding=Text(
         "It does, on three problems, at five gammas and from 20 starts each, to 1e-15.",
@@ -49,10 +47,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-BAN_RATE = Draft(
+BAN_RATE = prediction(
     "BAN.rate",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The approach slows down as 1 - gamma", "趋近速度按 1−γ 变慢"),
     finding=Text(
         "It does, to a relative 1e-5: at gamma = 0.9 a step closes a tenth of what it does at 0.",

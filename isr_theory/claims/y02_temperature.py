@@ -10,18 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
 RECORDED = recorded.summary("temperature")
 PROBLEMS = Scope("200 random problems of 8 arms, three temperatures, five gammas, 3,000 steps")
 
-TEMPERATURE = Draft(
+TEMPERATURE = prediction(
     "BAN.temperature",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The slope against the reward is 1/(tau (1-gamma))", "对奖励的斜率是 1/(τ(1−γ))"),
     finding=Text(
         "It is, to rounding: no slope of 200 problems is off by more than 6e-15 of itself, "
@@ -56,10 +54,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-ONE = Draft(
+ONE = prediction(
     "BAN.binary",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Right or wrong: every gamma ends at one policy", "0/1 奖励：所有 γ 终于同一策略"),
     finding=Text(
         "They do, to rounding: from one start a problem every gamma ends within 3e-15 of mu given"
@@ -85,10 +81,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-SHARED = Draft(
+SHARED = prediction(
     "BAN.shared",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "With shared features gamma trades shape for success", "共享特征时 γ 以形状换成功率"
     ),

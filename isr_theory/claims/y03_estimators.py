@@ -14,8 +14,8 @@ from typing import Any
 
 from isr_theory import formulas
 from isr_theory.arithmetic import Real
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -32,10 +32,8 @@ def _of(summary: Mapping[str, Any], *sigma2s: float) -> Iterator[Row]:
     return (row for row in summary["shifts"] if row["sigma2"] in sigma2s)
 
 
-NEAR = Draft(
+NEAR = prediction(
     "BAN.least",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "Least variance at (d+2)/(4d+6), then past 1/4 from above", "最小方差在 (d+2)/(4d+6)"
     ),
@@ -69,10 +67,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(small + large)
 
 
-JUMP = Draft(
+JUMP = prediction(
     "BAN.jump",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Near 1/sigma2, then a jump, in one dimension", "一维：1/σ² 附近，然后跳变"),
     finding=Text(
         "It is so: 1.02 to 1.05 over sigma2 up to 69.3, where it is 0.0147, and 0.279 at "
@@ -105,10 +101,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of([*middle, *still, moved])
 
 
-CODED = Draft(
+CODED = prediction(
     "BAN.coded",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Self-normalised, least variance at 0", "自归一化：方差在 0 处最小"),
     finding=Text(
         "It is, for all 39 shifts; on two arms it is least at 1, and on three arms at 0.",
@@ -133,10 +127,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(shifts + [recorded.near(row["sn_trace"], 1.0, 1e-6, **_at(row)) for row in arms])
 
 
-QUARTER = Draft(
+QUARTER = prediction(
     "BAN.quarter",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "1/4 is near the least second moment, not near the least variance",
         "1/4 接近最小二阶矩，而不接近最小方差",
@@ -171,10 +163,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-ERROR = Draft(
+ERROR = prediction(
     "BAN.error",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("More data, larger gamma", "数据越多，γ 越大"),
     finding=Text(
         "It does, for every shift up to sigma2 = 16: at sigma2 = 1 in one dimension from "
@@ -208,10 +198,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-DRAWN = Draft(
+DRAWN = prediction(
     "BAN.drawn",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Real estimators vary as the formulas have it", "实际估计量的方差与公式一致"),
     finding=Text(
         "They do: plain within 1.4% of the formula, self-normalised within 2% but at gamma = "

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -32,10 +32,8 @@ def _at(row: Row) -> dict[str, Any]:
     return {key: row[key] for key in ("kind", "m", "gamma")}
 
 
-PITCHFORK = Draft(
+PITCHFORK = prediction(
     "BAN.pitchfork",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The mean gives way at a pitchfork, or never", "均值在叉形分岔处失稳，或从不失稳"),
     finding=Text(
         "So it does: 0.90377, 0.35686 and 0.12710, with powers 0.495 to 0.499; at m = 1.2 "
@@ -77,10 +75,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-MODES = Draft(
+MODES = prediction(
     "BAN.modes",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The start chooses the mode", "起点决定落入哪个模式"),
     finding=Text(
         "So it does: none of all ascents changes sides, and the ends are 1.7967 and 2.9870; "
@@ -117,10 +113,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BROAD = Draft(
+BROAD = prediction(
     "BAN.broad",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("With a free variance the broad policy never gives way", "方差自由时宽策略从不失稳"),
     finding=Text(
         "It never does: from beside the middle every ascent ends in a symmetric law, for m = "
@@ -159,10 +153,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-LEAP = Draft(
+LEAP = prediction(
     "BAN.leap",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "With a free variance the best policy jumps to a mode, if at all",
         "方差自由时最优策略若趋于模式则是跳变",

@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -34,10 +34,8 @@ def ways(summary: Mapping[str, Any], *names: str) -> list[Mapping[str, Any]]:
     return [row for row in summary["rows"] if row["way"] in names]
 
 
-BAN_CURVE = Draft(
+BAN_CURVE = prediction(
     "BAN.curve",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The two-arm curve is one family of fixed points", "双臂曲线是一族不动点"),
     finding=Text(
         "Exact ascent and 100 exact fits both end at .667, .716, .800, .941 and .999 for gamma ="
@@ -65,10 +63,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-BAN_FITS = Draft(
+BAN_FITS = prediction(
     "BAN.fits",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "k fits with whole weights are gamma = 1 - 1/k", "以完整权重拟合 k 次等于 γ = 1 − 1/k"
     ),
@@ -99,10 +95,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-BAN_NOISE = Draft(
+BAN_NOISE = prediction(
     "BAN.noise",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Small batches do not move the curve", "小批量不移动该曲线"),
     finding=Text(
         "With batches of 4 and 16 the mean share stays within 0.001 of the curve at all four"
@@ -141,10 +135,8 @@ def chance_of_wrong(n: int) -> float:
     return sum(math.comb(n, k) for k in range(n + 1) if 3 * k < n) / 2.0**n
 
 
-BAN_ROWS = Draft(
+BAN_ROWS = prediction(
     "BAN.rows",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("One data set misleads as often at every gamma", "单一数据集误导的概率与 γ 无关"),
     finding=Text(
         "14.7% of data sets of 8 rows, 2.5% of 32 and none of 4,000 of 128 lead to the worse arm,"

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -27,10 +27,8 @@ def rows_of(
     return [row for row in summary["rows"] if keep(row["shift"], row["gamma"])]
 
 
-BAN_SIMPLEX = Draft(
+BAN_SIMPLEX = prediction(
     "BAN.simplex",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Below V^mu AsymRE has one limit", "V < V^μ 时 AsymRE 有唯一极限"),
     finding=Text(
         "For each V below V^mu 40 starts end within 2e-12 of the nearest point of the simplex; it"
@@ -62,10 +60,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-BAN_COLLAPSE = Draft(
+BAN_COLLAPSE = prediction(
     "BAN.collapse",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The collapse comes before V^mu", "塌缩先于 V^μ"),
     finding=Text(
         "At V = V^mu - 0.12 the top arm has .954 and another is alive, at V^mu - 0.10 it has all,"
@@ -101,10 +97,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BAN_START = Draft(
+BAN_START = prediction(
     "BAN.start",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Above V^mu the start decides", "V > V^μ 时由起点决定"),
     finding=Text(
         "At V^mu + 0.5 starts end at four different arms and at V^mu + 2 at all five, the worst"
@@ -137,10 +131,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BAN_SHIFTED = Draft(
+BAN_SHIFTED = prediction(
     "BAN.shifted",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("w^gamma does not see V^mu", "w^γ 看不见 V^μ"),
     finding=Text(
         "For gamma = .25, .5 and .75 all 40 starts end within 7e-4 of mu (r - V)_+^(1/(1-gamma))"

@@ -15,8 +15,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -28,10 +28,8 @@ EDGE = math.sqrt(-math.log(0.3))
 # Six significant digits are kept: half a unit of the last is 5e-6 for numbers above 1.
 ROUNDED = 6e-6
 
-BAN_EDGE = Draft(
+BAN_EDGE = prediction(
     "BAN.edge",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Exact training stops on the edge", "精确训练停在死区边界"),
     finding=Text(
         "From outside, exact training ends at theta = +-1.09726, from inside it stays where it"
@@ -78,10 +76,8 @@ def late(summary: Mapping[str, Any], way: str) -> dict[int, Any]:
     return {row["n"]: row["late"] for row in summary["batches"] if row["way"] == way}
 
 
-BAN_LEAK = Draft(
+BAN_LEAK = prediction(
     "BAN.leak",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("The dead zone leaks by diffusion", "死区靠扩散渗漏"),
     finding=Text(
         "After 6,000 steps |theta| is .37 at n = 32, .80 at 512 and 1.00 at 4,096, but at n = 32"
@@ -111,10 +107,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(recorded.inside(found[n], *band, n=n) for n, band in BANDS.items())
 
 
-BAN_WAYOUT = Draft(
+BAN_WAYOUT = prediction(
     "BAN.wayout",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("gamma = 0 and g/(1 - gamma) do not stall", "γ = 0 与 g/(1−γ) 不会停滞"),
     finding=Text(
         "At n = 32 and 512 gamma = 0 ends at |theta| = .022 and .005, where its own noise leaves"
@@ -143,10 +137,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     )
 
 
-BAN_PULL = Draft(
+BAN_PULL = prediction(
     "BAN.pull",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Self-normalised weights leave by their bias", "自归一化权重靠偏差离开死区"),
     finding=Text(
         "The pull is .94 of its first order at n = 64 and .99 at 256; self-normalised weights end"

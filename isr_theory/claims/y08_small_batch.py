@@ -14,8 +14,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -32,10 +32,8 @@ def rows_of(summary: Mapping[str, Any], problem: str, *methods: str) -> list[Map
     return [row for row in rows if not methods or row["method"] in methods]
 
 
-BAN_COVERAGE = Draft(
+BAN_COVERAGE = prediction(
     "BAN.coverage",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("How often a batch's gamma meets its target", "批次的 γ 多常达标"),
     finding=Text(
         "The closed form meets the target in 33%, 42% and 47% of the steps at n = 8, 32 and 256,"
@@ -70,10 +68,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BAN_OVERSHOOT = Draft(
+BAN_OVERSHOOT = prediction(
     "BAN.overshoot",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Exact ESS overshoots by more", "精确 ESS 超得更多"),
     finding=Text(
         "The closed form is off its target by .40, .26 and .09 on the log scale at n = 8, 32 and"
@@ -104,10 +100,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BAN_ENDS = Draft(
+BAN_ENDS = prediction(
     "BAN.ends",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text(
         "With large batches each method ends at its fixed point", "大批量时各方法止于其不动点"
     ),
@@ -154,10 +148,8 @@ def _(summary: Mapping[str, Any]) -> Answer:
     return all_of(answers)
 
 
-BAN_BEST = Draft(
+BAN_BEST = prediction(
     "BAN.best",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("gamma* is no worse than any fixed gamma", "γ* 不逊于任何固定 γ"),
     finding=Text(
         "It ends below gamma = 1 at every n, on both problems: chances of .12, 0 and 0, and of"

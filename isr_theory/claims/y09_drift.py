@@ -12,8 +12,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -35,50 +35,37 @@ KAPPA = 0.1
 """The controller's target, in nats."""
 
 
-def _draft(name: str, title: Text, finding: Text, statement: str, uses: tuple[str, ...]) -> Draft:
-    return Draft(
-        f"BAN.drift.{name}",
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=Verdict.SUPPORTED,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
-ASLEEP = _draft(
-    "asleep",
-    Text("Short of 0.4 nats the rule is gamma = 1", "漂移不足 0.4 奈特时规则就是 γ = 1"),
-    Text(
+ASLEEP = prediction(
+    "BAN.drift.asleep",
+    title=Text("Short of 0.4 nats the rule is gamma = 1", "漂移不足 0.4 奈特时规则就是 γ = 1"),
+    finding=Text(
         "So it was: all 214 such runs end on the value of gamma = 1 to the five digits kept, and 1"
         " of the 410 that went past 0.9 nats.",
         "确实如此：214 次此类运行的终值在保留的五位数字内全与 γ = 1 相同；"
         "越过 0.9 奈特的 410 次中仅 1 次相同。",
     ),
-    r"\max_t \mathrm{KL}(\mu\|\pi_t) < 0.4 \Rightarrow \text{the run ends as } \gamma = 1"
+    statement=r"\max_t \mathrm{KL}(\mu\|\pi_t) < 0.4 \Rightarrow \text{the run ends as } \gamma = 1"
     r"\text{ ends, in at least 95\% of runs; past } 0.9\text{, in at most 5\%}",
-    ("DYN.activation",),
+    uses=("DYN.activation",),
+    subject=RECORDED,
 )
-EDGE = _draft(
-    "edge",
-    Text("The rule acts from 0.6 nats on", "规则自 0.6 奈特起作用"),
-    Text(
+EDGE = prediction(
+    "BAN.drift.edge",
+    title=Text("The rule acts from 0.6 nats on", "规则自 0.6 奈特起作用"),
+    finding=Text(
         "So it does, though log w is not normal here: in 0.3% of the steps below 0.4 nats and in"
         " 99.6% of those above 0.9.",
         "确实如此，尽管此处 log w 并非正态：0.4 奈特以下的步有 0.3% 起作用，0.9 以上有 99.6%。",
     ),
-    r"\gamma^* < 1 \text{ in under 5\% of steps at } \mathrm{KL}(\mu\|\pi) < 0.4,"
+    statement=r"\gamma^* < 1 \text{ in under 5\% of steps at } \mathrm{KL}(\mu\|\pi) < 0.4,"
     r"\text{ in over 95\% at } \mathrm{KL}(\mu\|\pi) > 0.9,\ \rho_{\min} = 0.3",
-    ("DYN.activation", "T8.3.a"),
+    uses=("DYN.activation", "T8.3.a"),
+    subject=RECORDED,
 )
-ORDER = _draft(
-    "order",
-    Text("With r > 0 drift rises in the exponent", "r > 0 时漂移随指数上升"),
-    Text(
+ORDER = prediction(
+    "BAN.drift.order",
+    title=Text("With r > 0 drift rises in the exponent", "r > 0 时漂移随指数上升"),
+    finding=Text(
         "It does at the 5 of 16 rates in the window: each quarter of gamma adds at least 14%,"
         " gamma = 1 drifts 1.8 to 22 times as far as SFT, and VESPO 0.35 to 0.54 times. Where steps"
         " overshoot it does not: w^(1/4) drifts 0.60 times as far as SFT at SGD rate 30, VESPO 44"
@@ -87,16 +74,17 @@ ORDER = _draft(
         " 1.8 至 22 倍，VESPO 为其 0.35 至 0.54 倍。步长过冲处则不然：SGD 学习率 30 时 w^(1/4)"
         " 为 SFT 的 0.60 倍，Adam 学习率 3 时 VESPO 为其 44 倍。",
     ),
-    r"\mathrm{KL}_{\gamma=1} > 0.1,\ \mathrm{KL}_{SFT} < 0.5 \Rightarrow"
+    statement=r"\mathrm{KL}_{\gamma=1} > 0.1,\ \mathrm{KL}_{SFT} < 0.5 \Rightarrow"
     r" \mathrm{KL}(\mu\|\pi_\gamma) \text{ rises by over 5\% from each of } \gamma = 0, 1/4, 1/2,"
     r" 3/4, 1 \text{ to the next; VESPO, whose exponent at } w = 1 \text{ is } -1,"
     r"\text{ drifts less than SFT by over } 1/6",
-    ("OBJ.maximiser", "OBJ.stability", "FAM.exponent", "FAM.vespo"),
+    uses=("OBJ.maximiser", "OBJ.stability", "FAM.exponent", "FAM.vespo"),
+    subject=RECORDED,
 )
-BRAKE = _draft(
-    "brake",
-    Text("No controller on gamma brakes below imitation", "控制 γ 无法把漂移压到模仿之下"),
-    Text(
+BRAKE = prediction(
+    "BAN.drift.brake",
+    title=Text("No controller on gamma brakes below imitation", "控制 γ 无法把漂移压到模仿之下"),
+    finding=Text(
         "None does where SFT drifts 0.15 to 1 nat: the controlled drift is SFT's own within 10%,"
         " up to 9 times the target of 0.1; below 1 nat it is never above twice the larger of the"
         " two. Far outside one does: at SGD rate 100, where SFT drifts 24 nats, 0.85 times SFT's"
@@ -105,16 +93,19 @@ BRAKE = _draft(
         " 9 倍；SFT 不足 1 奈特时从不超过两者较大者的两倍。远在窗口之外则有例外：SGD 学习率 100、"
         "SFT 漂移 24 奈特处，受控漂移为 SFT 的 0.85 倍（0.74 至 0.98）。",
     ),
-    r"\mathrm{KL}_{SFT} < 1 \Rightarrow \mathrm{KL}_{\min(g^*, g_{KL})}"
+    statement=r"\mathrm{KL}_{SFT} < 1 \Rightarrow \mathrm{KL}_{\min(g^*, g_{KL})}"
     r" \le 2\max(\kappa, \mathrm{KL}_{SFT});\quad"
     r"1.5\kappa = 0.15 < \mathrm{KL}_{SFT} < 1 \Rightarrow \mathrm{KL}_{\min(g^*, g_{KL})}"
     r" \ge 0.9\,\mathrm{KL}_{SFT} > \kappa \quad (r > 0)",
-    ("OBJ.maximiser", "OBJ.limits", "GAM.klcap"),
+    uses=("OBJ.maximiser", "OBJ.limits", "GAM.klcap"),
+    subject=RECORDED,
 )
-LETGO = _draft(
-    "letgo",
-    Text("Centred, past 20 nats: imitation cannot let go", "居中、超过 20 奈特：模仿放不下坏样本"),
-    Text(
+LETGO = prediction(
+    "BAN.drift.letgo",
+    title=Text(
+        "Centred, past 20 nats: imitation cannot let go", "居中、超过 20 奈特：模仿放不下坏样本"
+    ),
+    finding=Text(
         "Where SFT drifts past 20 nats (SGD >= 10, Adam >= 0.3) it cannot: it goes 2.6 to 141 times"
         " as far as the weights that fade where w falls, smallest at 2.6 (CISPO, Adam 0.3), largest"
         " at 141 (DRos, SGD 100). Nearer it may: at SGD 1, where SFT drifts 1.2 nats, that is 0.42"
@@ -123,18 +114,20 @@ LETGO = _draft(
         " 2.6 至 141 倍，最小 2.6（CISPO，Adam 0.3），最大 141（DRos，SGD 100）。近处则未必："
         "SGD 为 1 时 SFT 漂移 1.2 奈特，是 IS 的 0.42 倍。",
     ),
-    r"\mathrm{KL}_{SFT} > 20 \Rightarrow \mathrm{KL}_{SFT} > 1.5\,\mathrm{KL}_f,\ f \text{ with a"
+    statement=r"\mathrm{KL}_{SFT} > 20 \Rightarrow \mathrm{KL}_{SFT} > 1.5\,\mathrm{KL}_f,\ f"
+    r" \text{ with a"
     r" positive exponent as } w \to 0 \text{ where } r < 0: w^{1/2}, w, \text{CISPO, TOPR, DRos,"
     r" VESPO}",
-    ("OBJ.signed", "OBJ.baseline", "FAM.exponent", "FAM.dros", "FAM.vespo"),
+    uses=("OBJ.signed", "OBJ.baseline", "FAM.exponent", "FAM.dros", "FAM.vespo"),
+    subject=RECORDED,
 )
-BACKFIRE = _draft(
-    "backfire",
-    Text(
+BACKFIRE = prediction(
+    "BAN.drift.backfire",
+    title=Text(
         "Centred, past 20 nats: the controller pulls the wrong way",
         "居中、超过 20 奈特：控制器拉反了方向",
     ),
-    Text(
+    finding=Text(
         "Where SFT drifts past 20 nats (SGD >= 10, Adam >= 0.3) it does: lowering gamma to hold the"
         " drift makes it 2.5 to 15 times that of the rule alone. Below about 2 nats it does not"
         " backfire: 0.97 to 0.99 times at Adam 0.01 and SGD 0.3.",
@@ -142,17 +135,18 @@ BACKFIRE = _draft(
         "漂移反而是仅用规则时的 2.5 至 15 倍。约 2 奈特以下不会拉反：Adam 0.01 与 SGD 0.3 处"
         "为 0.97 至 0.99 倍。",
     ),
-    r"\mathrm{KL}_{SFT} > 20 \Rightarrow \mathrm{KL}_{\min(g^*, g_{KL})}"
+    statement=r"\mathrm{KL}_{SFT} > 20 \Rightarrow \mathrm{KL}_{\min(g^*, g_{KL})}"
     r" > 1.5\,\mathrm{KL}_{g^*} \quad (r - \bar r \text{ for } r)",
-    ("OBJ.signed", "OBJ.baseline"),
+    uses=("OBJ.signed", "OBJ.baseline"),
+    subject=RECORDED,
 )
-RESCUE = _draft(
-    "rescue",
-    Text(
+RESCUE = prediction(
+    "BAN.drift.rescue",
+    title=Text(
         "Pooled, the rule ends above gamma = 1 where that goes far",
         "汇总来看，γ = 1 漂得太远处规则终值更高",
     ),
-    Text(
+    finding=Text(
         "Pooled over 20 settings the chance is 0.69 (0.64 to 0.75), but that is centred rewards"
         " (0.83, 0.78 to 0.89); with plain rewards it is 0.56 (0.47 to 0.65) and does not decide,"
         " with gamma = 1 ahead in 3 of 10 settings. Of the rivals at their best rates CISPO alone"
@@ -163,9 +157,10 @@ RESCUE = _draft(
         "各取最佳学习率时，只有 CISPO 在未居中奖励下确定高于规则；64 个最佳学习率中有 14 个是"
         "所试最大者，规则在 Adam、未居中奖励下即属此列。",
     ),
-    r"\mathrm{KL}_{\gamma=1} > 0.9 \Rightarrow P(\text{value at } g^* > \text{value at }"
+    statement=r"\mathrm{KL}_{\gamma=1} > 0.9 \Rightarrow P(\text{value at } g^* > \text{value at }"
     r" \gamma = 1) > 0.6 \text{ on average over rewards, optimisers and rates}",
-    ("DYN.activation", "T8.2", "GAM.d2"),
+    uses=("DYN.activation", "T8.2", "GAM.d2"),
+    subject=RECORDED,
 )
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -22,10 +22,8 @@ RECORDED = recorded.summary("open_bandit_learning")
 RUNS = Scope("three campaigns, twelve weights, two learning rates, 20 seeds, 100 steps of Adam")
 
 
-BAN_SHARP = Draft(
+BAN_SHARP = prediction(
     "BAN.learn.sharper",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("gamma sharpens what is learned from clicks", "γ 使从点击学到的策略更尖锐"),
     finding=Text(
         "Held: from gamma = 0 to 1/2 entropy falls by 0.25, 0.27 and 0.39 nats (all, men, women),"
@@ -54,10 +52,8 @@ def _(summary: Row) -> Answer:
     )
 
 
-BAN_SAME = Draft(
+BAN_SAME = prediction(
     "BAN.learn.same",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("No weight's policy is told apart by its clicks", "各权重所学策略的点击率无法区分"),
     finding=Text(
         "Refuted as stated: in all, gamma = 1/4, both gamma* and the sub-Gaussian weight are below"
@@ -89,10 +85,8 @@ def _(summary: Row) -> Answer:
     )
 
 
-BAN_SIDE = Draft(
+BAN_SIDE = prediction(
     "BAN.learn.side",
-    section="experiments",
-    kind=Kind.PREDICTION,
     title=Text("Cumulants say on which side the closed form misses", "累积量指出闭式偏向哪一侧"),
     finding=Text(
         "Held: 98.4%, 99.6% and 99.9% of the looks that count lie on the predicted side. The miss"

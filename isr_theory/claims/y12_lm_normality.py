@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -27,37 +27,13 @@ RUNS = Scope(
 )
 
 
-def _prediction(
-    id: str,
-    title: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    finding: Text,
-    expect: Verdict = Verdict.SUPPORTED,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        id,
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
-SKEW = _prediction(
+SKEW = prediction(
     "LM.normal.skew",
-    Text("Skewness of log w falls like T^(-1/2)", "log w 的偏度按 T^{-1/2} 下降"),
-    r"|\mathrm{skew}(\log w_T)| \propto T^{b},\ b \in [-3/4, -1/4]\ \text{(longest task, prefixes"
-    r" of at least 4 tokens, mean over policies)}",
-    ("SEQ.exact", "SEQ.martingale"),
-    Text(
+    title=Text("Skewness of log w falls like T^(-1/2)", "log w 的偏度按 T^{-1/2} 下降"),
+    statement=r"|\mathrm{skew}(\log w_T)| \propto T^{b},\ b \in [-3/4, -1/4]\ \text{(longest"
+    r" task, prefixes of at least 4 tokens, mean over policies)}",
+    uses=("SEQ.exact", "SEQ.martingale"),
+    finding=Text(
         "Not decided: the exponent is -0.67 (-1.10 to -0.42). Near mu the skewness is all but 0"
         " from the start, and has no exponent; under the three farther policies it is -0.72,"
         " -0.61 and -0.58, within 0.23, as predicted, from -0.7 to -0.9 at four tokens to -0.2"
@@ -66,8 +42,9 @@ SKEW = _prediction(
         "策略为 −0.72、−0.61、−0.58（误差 0.23 以内），与预测相符：四个 token 时 −0.7 至 −0.9，"
         "24 个时 −0.2 至 −0.3，均左偏。",
     ),
-    Verdict.OPEN,
-    "the policies nearest to mu have no skewness, whose exponent is then noise",
+    expect=Verdict.OPEN,
+    open_reason="the policies nearest to mu have no skewness, whose exponent is then noise",
+    subject=RECORDED,
 )
 
 
@@ -77,19 +54,20 @@ def _(summary: Row) -> Answer:
     return recorded.inside(summary["exponents"]["skewness"], -0.75, -0.25)
 
 
-KURTOSIS = _prediction(
+KURTOSIS = prediction(
     "LM.normal.kurtosis",
-    Text("Excess kurtosis of log w falls like 1/T", "log w 的超额峰度按 1/T 下降"),
-    r"|\mathrm{kurt}(\log w_T)| \propto T^{b},\ b \in [-3/2, -1/2]\ \text{(longest task, prefixes"
-    r" of at least 4 tokens, mean over policies)}",
-    ("SEQ.exact", "SEQ.martingale"),
-    Text(
+    title=Text("Excess kurtosis of log w falls like 1/T", "log w 的超额峰度按 1/T 下降"),
+    statement=r"|\mathrm{kurt}(\log w_T)| \propto T^{b},\ b \in [-3/2, -1/2]\ \text{(longest"
+    r" task, prefixes of at least 4 tokens, mean over policies)}",
+    uses=("SEQ.exact", "SEQ.martingale"),
+    finding=Text(
         "It does: the exponent is -1.24 (-1.44 to -1.10), from 2.5 to 3.5 at four tokens to"
         " about 0.3 at 24. Of whole sequences 0.5 to 0.6 is left, of which the mixture of"
         " prompts explains 0.1; all tasks together, a mixture of short and long, keep 1.0 to 2.4.",
         "确实如此：指数 −1.24（−1.44 至 −1.10），四个 token 时 2.5 至 3.5，24 个时约 0.3。整条序"
         "列剩 0.5 至 0.6，其中提示混合约占 0.1；各任务合在一起是长短混合，留有 1.0 至 2.4。",
     ),
+    subject=RECORDED,
 )
 
 
@@ -99,13 +77,13 @@ def _(summary: Row) -> Answer:
     return recorded.inside(summary["exponents"]["kurtosis"], -1.5, -0.5)
 
 
-RATIO = _prediction(
+RATIO = prediction(
     "LM.normal.kl",
-    Text("2 KL(mu || pi)/Var(log w) is near 1", "2 KL(μ‖π)/Var(log w) 接近 1"),
-    r"2\,\mathrm{KL}(\mu\|\pi)/\mathrm{Var}_\mu(\log w) \in [0.8, 1.25]"
+    title=Text("2 KL(mu || pi)/Var(log w) is near 1", "2 KL(μ‖π)/Var(log w) 接近 1"),
+    statement=r"2\,\mathrm{KL}(\mu\|\pi)/\mathrm{Var}_\mu(\log w) \in [0.8, 1.25]"
     r"\ \text{in each task, for every policy with } \mathrm{KL}(\mu\|\pi) < 1 \text{ there}",
-    ("SEQ.normality", "A7.3"),
-    Text(
+    uses=("SEQ.normality", "A7.3"),
+    finding=Text(
         "Not decided by a little: it falls from 1.00 near mu to 0.83 in the words and 0.89 in"
         " the sums, in all 16 cases within the margin, but two intervals of the words reach down"
         " to 0.776 and 0.773. Past 1 nat the long task has 0.91 and 0.77. All tasks together"
@@ -117,8 +95,9 @@ RATIO = _prediction(
         " 1.2 奈特处 0.68、2.6 奈特处 0.48，与某公开运行的 0.28–0.59 相似：长短混合看似左偏，而"
         "各任务分别近于正态。",
     ),
-    Verdict.OPEN,
-    "two of sixteen intervals reach just below the margin",
+    expect=Verdict.OPEN,
+    open_reason="two of sixteen intervals reach just below the margin",
+    subject=RECORDED,
 )
 
 

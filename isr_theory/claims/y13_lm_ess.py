@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -23,37 +23,14 @@ RECORDED = recorded.summary("lm_ess_law")
 RUNS = Scope("one decoder of 1M weights, three tasks, six policies, 20 gammas, 16,200 sequences")
 
 
-def _prediction(
-    id: str,
-    title: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    finding: Text,
-    expect: Verdict = Verdict.SUPPORTED,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        id,
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
-LAW = _prediction(
+LAW = prediction(
     "LM.ess.law",
-    Text("ESS/n follows exp(-sigma^2 gamma^2)", "ESS/n 服从 exp(−σ²γ²)"),
-    r"\mathrm{rms}_\gamma\big[\sigma^2\gamma^2 / (-\log \mathrm{ESS}_\gamma/n) - 1\big] < 1/4"
+    title=Text("ESS/n follows exp(-sigma^2 gamma^2)", "ESS/n 服从 exp(−σ²γ²)"),
+    statement=r"\mathrm{rms}_\gamma\big[\sigma^2\gamma^2 / (-\log \mathrm{ESS}_\gamma/n) -"
+    r" 1\big] < 1/4"
     r"\ \text{over } e^{-\sigma^2\gamma^2} \ge 0.3,\ \text{longest task, every policy}",
-    ("T8.2", "SEQ.exact", "GAM.d2"),
-    Text(
+    uses=("T8.2", "SEQ.exact", "GAM.d2"),
+    finding=Text(
         "Not decided at the farthest policy alone: off by 0.01, 0.01, 0.02, 0.06 and 0.13 up to"
         " 2.0 nats, and by 0.29 (0.242 to 0.329) at 4.2 nats, where log w is skewed to the left"
         " and the closed form is too careful. All tasks together, a mixture, are off by 0.22 at"
@@ -62,8 +39,9 @@ LAW = _prediction(
         "0.242 至 0.329），那里 log w 左偏、闭式过于保守。各任务混合时 0.6 奈特处偏差 0.22，2.6"
         " 奈特处 1.00。",
     ),
-    Verdict.OPEN,
-    "at 4.2 nats the interval contains the margin of a quarter",
+    expect=Verdict.OPEN,
+    open_reason="at 4.2 nats the interval contains the margin of a quarter",
+    subject=RECORDED,
 )
 
 
@@ -77,22 +55,24 @@ def _(summary: Row) -> Answer:
     )
 
 
-CUMULANT = _prediction(
+CUMULANT = prediction(
     "LM.ess.cumulant",
-    Text("Two more cumulants take half the error away", "再加两个累积量可去掉一半误差"),
-    r"\mathrm{rms}_\gamma \text{ with } \kappa_3\gamma^3 + \tfrac{7}{12}\kappa_4\gamma^4 <"
+    title=Text("Two more cumulants take half the error away", "再加两个累积量可去掉一半误差"),
+    statement=r"\mathrm{rms}_\gamma \text{ with } \kappa_3\gamma^3 +"
+    r" \tfrac{7}{12}\kappa_4\gamma^4 <"
     r" \tfrac12\,\mathrm{rms}_\gamma \text{ without: geometric mean over policies and tasks where"
     r" the latter is above } 0.05",
-    ("GAM.cumulant", "T8.2"),
-    Text(
+    uses=("GAM.cumulant", "T8.2"),
+    finding=Text(
         "Not decided: 0.50 (0.19 to 0.72) of the error is left. On the long task they take away"
         " 60% to 97% of it, from 0.29 to 0.05 at 4.2 nats; in short tasks, whose kurtosis is 3"
         " to 13, they take at most a third of it away past 0.03 nats, or add to it.",
         "未定：误差剩 0.50（0.19 至 0.72）。长任务上去掉 60% 至 97%，4.2 奈特处由 0.29 降到 0.05"
         "；短任务峰度达 3 至 13，0.03 奈特以外至多去掉三分之一，或反而更差。",
     ),
-    Verdict.OPEN,
-    "the interval contains a half",
+    expect=Verdict.OPEN,
+    open_reason="the interval contains a half",
+    subject=RECORDED,
 )
 
 

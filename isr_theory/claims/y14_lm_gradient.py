@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -29,31 +29,6 @@ NEAREST = ("kl 0.005", "kl 0.02")
 REWARDS = ("one", "graded")
 
 
-def _prediction(
-    id: str,
-    title: Text,
-    statement: str,
-    predicted: Verdict,
-    uses: tuple[str, ...],
-    finding: Text,
-    expect: Verdict = Verdict.OPEN,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        id,
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=predicted,
-        uses=uses,
-    )
-
-
 def _least(summary: Row, kind: str) -> Iterator[tuple[dict[str, Any], recorded.Interval]]:
     """Yield where, and the gamma of least variance, by policy and reward."""
     for row in summary["policies"]:
@@ -62,14 +37,14 @@ def _least(summary: Row, kind: str) -> Iterator[tuple[dict[str, Any], recorded.I
             yield at, row["measured"][f"{kind}, {reward}"]["least"]
 
 
-QUARTER = _prediction(
+QUARTER = prediction(
     "LM.gradient.quarter",
-    Text("The gradient's variance is least at 1/4", "梯度方差在 γ=1/4 最小"),
-    r"\arg\min_\gamma\, n\,\mathrm{tr\,Cov}(\hat g_\gamma) \in [0.2, 0.3]"
+    title=Text("The gradient's variance is least at 1/4", "梯度方差在 γ=1/4 最小"),
+    statement=r"\arg\min_\gamma\, n\,\mathrm{tr\,Cov}(\hat g_\gamma) \in [0.2, 0.3]"
     r"\ \text{for every policy, } r = 1 \text{ and } r \text{ graded}",
-    Verdict.REFUTED,
-    ("C7.5.c.fix", "T6.3.fix"),
-    Text(
+    predicted=Verdict.REFUTED,
+    uses=("C7.5.c.fix", "T6.3.fix"),
+    finding=Text(
         "Not refuted, as had been predicted: with r = 1 it is least at 0.25 under the four"
         " farther policies (0.2 to 0.35), with graded rewards at 0.3 to 0.35, which 1/4 is"
         " within 0.5% of. Near mu the variance is too flat to tell, 0.6% lower there than at the"
@@ -80,8 +55,9 @@ QUARTER = _prediction(
         " 0.6%，无法判断。每个提示近似于高维高斯，其最小处为 (d+2)/(4d+6)，此处 d 为 72 至 2800"
         "。",
     ),
-    Verdict.OPEN,
-    "near mu the variance hardly depends on gamma, and the intervals are wide",
+    expect=Verdict.OPEN,
+    open_reason="near mu the variance hardly depends on gamma, and the intervals are wide",
+    subject=RECORDED,
 )
 
 
@@ -104,14 +80,14 @@ def _at_an_end(summary: Row, kind: str) -> Answer:
     return all_of(answers)
 
 
-PLAIN = _prediction(
+PLAIN = prediction(
     "LM.gradient.plain",
-    Text("Near mu it is least at an end, not at 1/4", "在 μ 附近方差最小处在端点，而非 1/4"),
-    r"\mathrm{KL}(\mu\|\pi) \le 0.02 \Rightarrow \arg\min_\gamma n\,\mathrm{tr\,Cov}(\hat g_\gamma)"
+    title=Text("Near mu it is least at an end, not at 1/4", "在 μ 附近方差最小处在端点，而非 1/4"),
+    statement=r"\mathrm{KL}(\mu\|\pi) \le 0.02 \Rightarrow \arg\min_\gamma"
+    r" n\,\mathrm{tr\,Cov}(\hat g_\gamma)"
     r"\in [0, 0.1] \cup [0.9, 1],\ r = 1 \text{ and } r \text{ graded}",
-    Verdict.SUPPORTED,
-    ("T6.3.fix", "C7.5.c.fix"),
-    Text(
+    uses=("T6.3.fix", "C7.5.c.fix"),
+    finding=Text(
         "False: at 0.02 nats it is least at 0.3 (0.15 to 0.45) with r = 1 and at 0.4 (0.25 to"
         " 0.6) with graded rewards. The slope at 0 is of the order of sigma^2, about -4.5"
         " sigma^2 near mu, not of sigma: log w of many tokens hardly goes with |s|^2 but through"
@@ -120,7 +96,8 @@ PLAIN = _prediction(
         " = 0 处斜率为 σ² 阶（μ 附近约 −4.5σ²）而非 σ 阶：许多 token 之和的 log w 几乎不随 |s|²"
         " 变化，只经由 KL 相关——得分大的提示也是 log w 波动大、因而下降多的提示。",
     ),
-    Verdict.REFUTED,
+    expect=Verdict.REFUTED,
+    subject=RECORDED,
 )
 
 
@@ -130,15 +107,14 @@ def _(summary: Row) -> Answer:
     return _at_an_end(summary, "plain")
 
 
-SELF = _prediction(
+SELF = prediction(
     "LM.gradient.self",
-    Text("Self-normalised, near mu: least at an end too", "自归一化、μ 附近：最小处也在端点"),
-    r"\mathrm{KL}(\mu\|\pi) \le 0.02 \Rightarrow \arg\min_\gamma"
+    title=Text("Self-normalised, near mu: least at an end too", "自归一化、μ 附近：最小处也在端点"),
+    statement=r"\mathrm{KL}(\mu\|\pi) \le 0.02 \Rightarrow \arg\min_\gamma"
     r"\mathrm{E}_\mu[w^{2\gamma}|rs - G_\gamma|^2]/\mathrm{E}_\mu[w^\gamma]^2"
     r"\in [0, 0.1] \cup [0.9, 1],\ r = 1 \text{ and } r \text{ graded}",
-    Verdict.SUPPORTED,
-    ("VAR.selfnormalised", "VAR.sngaussian"),
-    Text(
+    uses=("VAR.selfnormalised", "VAR.sngaussian"),
+    finding=Text(
         "Not decided near mu, where it is flat to 1%; farther away it is false of this model:"
         " least at 0.2 to 0.25 from 0.1 nats on, and below its value at gamma = 0 by a factor of"
         " 2.2 at 0.9 nats, with r = 1. The normaliser is a mean over all prompts, most of which"
@@ -148,8 +124,9 @@ SELF = _prediction(
         "0.9 奈特处（r = 1）为 γ = 0 处的 1/2.2。归一化是对所有提示取平均，多数提示几乎没有移动"
         "，抵消不了 1/4 在长任务上的节省。事后单看长任务，0.9 奈特处最小在 0.1 附近。",
     ),
-    Verdict.OPEN,
-    "near mu the variance hardly depends on gamma, and the intervals are wide",
+    expect=Verdict.OPEN,
+    open_reason="near mu the variance hardly depends on gamma, and the intervals are wide",
+    subject=RECORDED,
 )
 
 

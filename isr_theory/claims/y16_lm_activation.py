@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -27,50 +27,27 @@ AT_PPO = Scope("the policy at 0.02 nats, on every task whose KL is 0.01 to 0.04,
 CALM, FAR = 0.4, 0.9
 
 
-def _prediction(
-    id: str,
-    title: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    finding: Text,
-    expect: Verdict = Verdict.SUPPORTED,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        id,
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
 def _scopes(summary: Row) -> Iterator[tuple[dict[str, Any], Row]]:
     for row in summary["policies"]:
         for scope, found in row["scopes"].items():
             yield {"policy": row["policy"], "task": scope}, found
 
 
-ACTS = _prediction(
+ACTS = prediction(
     "LM.activation",
-    Text("The rule acts from 0.6 nats a sequence on", "规则自每序列 0.6 奈特起作用"),
-    r"\gamma^* < 1 \text{ in under 5\% of batches at } \mathrm{KL}(\mu\|\pi) < 0.4,"
+    title=Text("The rule acts from 0.6 nats a sequence on", "规则自每序列 0.6 奈特起作用"),
+    statement=r"\gamma^* < 1 \text{ in under 5\% of batches at } \mathrm{KL}(\mu\|\pi) < 0.4,"
     r"\text{ in over 95\% at } \mathrm{KL}(\mu\|\pi) > 0.9,\ \rho_{\min} = 0.3,"
     r"\ \text{in each task and in all}",
-    ("DYN.activation", "T8.3.a"),
-    Text(
+    uses=("DYN.activation", "T8.3.a"),
+    finding=Text(
         "It does: in no batch below 0.4 nats, in every one above 0.9, in each task and in all"
         " together. The exact rule acts later: in 81% at 0.9 and 1.2 nats, and in all from 2"
         " nats on in the long task.",
         "确实如此：0.4 奈特以下没有批次起作用，0.9 以上全部起作用，各任务与合在一起皆然。精确规"
         "则较迟：0.9 与 1.2 奈特处 81%，长任务 2 奈特起全部。",
     ),
+    subject=RECORDED,
 )
 
 
@@ -88,17 +65,18 @@ def _(summary: Row) -> Answer:
     return all_of(answers)
 
 
-PPO = _prediction(
+PPO = prediction(
     "LM.activation.ppo",
-    Text(
+    title=Text(
         "At PPO's KL the rule acts only for targets above 0.9",
         "PPO 的 KL 下目标须高于 0.9 才起作用",
     ),
-    r"\mathrm{KL} \in [0.01, 0.04] \Rightarrow -\log\rho_{act} \in [3/4, 4/3]\cdot 2\,\mathrm{KL}"
+    statement=r"\mathrm{KL} \in [0.01, 0.04] \Rightarrow -\log\rho_{act} \in [3/4, 4/3]\cdot"
+    r" 2\,\mathrm{KL}"
     r"\ (0.961 \text{ at } 0.02),\ \rho_{act} = \mathrm{ESS}/n \text{ at } \gamma = 1;"
     r"\ \text{at } \rho_{\min} = 0.3 \text{ no batch acts}",
-    ("DYN.activation", "GAM.klcap"),
-    Text(
+    uses=("DYN.activation", "GAM.klcap"),
+    finding=Text(
         "So it is: all tasks together, 0.038 nats from mu, need a target of 0.925 (0.919 to"
         " 0.930), where 2 KL says 0.927; at 0.3 no batch acts. No task has a KL in the window at"
         " that policy but in sum, so that this is one case; sums and words 0.02 nats away need"
@@ -107,6 +85,7 @@ PPO = _prediction(
         "；目标 0.3 时没有批次起作用。该策略下只有合计落在窗口内，仅此一例；距 0.02 奈特的算式与"
         "词任务需 0.96 与 0.955，理论为 0.961 与 0.955。",
     ),
+    subject=RECORDED,
 )
 
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Outcome, Scope, Strength, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Outcome, Scope, Strength, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -26,44 +26,21 @@ FAR = Scope("its longest task, policies past 1 nat there, sequences of 24 to 64 
 PAST = 1.0
 
 
-def _prediction(
-    id: str,
-    title: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    finding: Text,
-    expect: Verdict = Verdict.SUPPORTED,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        id,
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
-RATE = _prediction(
+RATE = prediction(
     "LM.length.rate",
-    Text("gamma* falls like T^(-1/2)", "γ* 按 T^{-1/2} 下降"),
-    r"\gamma^*(T) \propto T^{b},\ b \in [-0.65, -0.35],\ \text{closed and exact, unclipped,}"
-    r"\ \rho_{\min} = 0.3\ \text{(longest task, prefixes of at least 4 tokens,"
+    title=Text("gamma* falls like T^(-1/2)", "γ* 按 T^{-1/2} 下降"),
+    statement=r"\gamma^*(T) \propto T^{b},\ b \in [-0.65, -0.35],\ \text{closed and exact,"
+    r" unclipped,}\ \rho_{\min} = 0.3\ \text{(longest task, prefixes of at least 4 tokens,"
     r" mean over policies)}",
-    ("SEQ.length", "SEQ.exact"),
-    Text(
+    uses=("SEQ.length", "SEQ.exact"),
+    finding=Text(
         "It does: -0.58 (-0.60 to -0.56) for the closed form, whose tokens vary more the later"
         " they are, and -0.43 (-0.47 to -0.40) for the exact one, which the skewness of short"
         " prefixes holds down.",
         "确实如此：闭式 −0.58（−0.60 至 −0.56），因越靠后的 token 波动越大；精确 −0.43（−0.47 至"
         " −0.40），短前缀的偏度压低了它。",
     ),
+    subject=RECORDED,
 )
 
 
@@ -76,17 +53,17 @@ def _(summary: Row) -> Answer:
     )
 
 
-AGGREGATION = _prediction(
+AGGREGATION = prediction(
     "LM.length.aggregation",
-    Text(
+    title=Text(
         "Mean corrects nearly nothing, sum is all variance, gamma* is between",
         "求均几乎不校正，求和方差过大，γ* 居中",
     ),
-    r"\mathrm{KL} > 1:\ \mathrm{ESS}/n < 0.3 \text{ for } w,\ > 0.95 \text{ for } w^{1/T};"
-    r"\ \text{way from } V_\mu \text{ to } V_\pi < 0.2 \text{ for } w^{1/T},\ > 0.4"
+    statement=r"\mathrm{KL} > 1:\ \mathrm{ESS}/n < 0.3 \text{ for } w,\ > 0.95 \text{ for }"
+    r" w^{1/T};\ \text{way from } V_\mu \text{ to } V_\pi < 0.2 \text{ for } w^{1/T},\ > 0.4"
     r"\text{ for } w^{\gamma^*},\ \rho_{\min} = 0.3",
-    ("SEQ.gspo", "SEQ.length", "T8.2"),
-    Text(
+    uses=("SEQ.gspo", "SEQ.length", "T8.2"),
+    finding=Text(
         "Not decided: the reward of the long task hardly moves with these policies. The ESS is"
         " as predicted: 0.03 and 0.006 for the sum past 1 nat, 0.997 and 0.992 for the mean, 0.3"
         " for the rule. Where the reward moves, on the words, the mean goes 0.18 to 0.24 of the"
@@ -95,8 +72,9 @@ AGGREGATION = _prediction(
         "均 0.997 与 0.992，规则 0.3。奖励有变化的词任务上，求均（γ 约 0.12）只走 0.18 至 0.24"
         " 的路，求和与规则走完全程。",
     ),
-    Verdict.OPEN,
-    "the reward of the longest task does not move by two standard errors",
+    expect=Verdict.OPEN,
+    open_reason="the reward of the longest task does not move by two standard errors",
+    subject=RECORDED,
 )
 
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -37,91 +37,74 @@ INSIDE, BEYOND = (0.2,), (0.8, 1.6)
 ARRIVED = 0.1
 
 
-def _draft(
-    name: str,
-    title: Text,
-    finding: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    expect: Verdict = Verdict.SUPPORTED,
-    open_reason: str = "",
-) -> Draft:
-    return Draft(
-        f"LM.deadzone{name}",
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        open_reason=open_reason,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-        source="new here",
-    )
-
-
-DEADZONE = _draft(
-    "",
-    Text(
+DEADZONE = prediction(
+    "LM.deadzone",
+    title=Text(
         "A language model stops on the edge of the dead zone",
         "语言模型停在死区边界",
     ),
-    Text(
+    finding=Text(
         "To the edge itself: from 0.8 and 1.4 nats Var log w ends at 1.204 (to four digits) and"
         " 1.209; from 0.21 nats, and at gamma = 1 from anywhere, nothing moves to four digits;"
         " gamma = 1/2 ends at 0.011 nats and less.",
         "正停在边界上：自 0.8 与 1.4 奈特出发，Var log w 止于 1.204（四位数字）与 1.209；自 0.21"
         " 奈特出发，以及 γ = 1 从任何起点，四位数字内不动；γ = 1/2 止于 0.011 奈特以下。",
     ),
-    r"r \equiv 1: \text{ from beyond, } \mathrm{Var}\log w \text{ ends in } [0.9, 1.36]"
+    statement=r"r \equiv 1: \text{ from beyond, } \mathrm{Var}\log w \text{ ends in } [0.9, 1.36]"
     r"\ (-\log 0.3 = 1.204); \text{ from within, and at } \gamma = 1 \text{ from anywhere, KL ends"
     r" within 10\% of its start; at } \gamma = 1/2 \text{ below } 0.1",
-    ("DYN.deadzone", "DYN.edge", "OBJ.maximiser"),
+    uses=("DYN.deadzone", "DYN.edge", "OBJ.maximiser"),
+    subject=RECORDED,
+    source="new here",
 )
-RATIO = _draft(
-    ".nats",
-    Text("The edge is at 0.6 nats", "边界在 0.6 奈特处"),
-    Text(
+RATIO = prediction(
+    "LM.deadzone.nats",
+    title=Text("The edge is at 0.6 nats", "边界在 0.6 奈特处"),
+    finding=Text(
         "At 0.36 and 0.31 nats here, 0.3 and 0.25 of the variance instead of half of it: log w of a"
         " policy that imitates better answers is skewed to the left. What the edge is at is the"
         " variance.",
         "此处在 0.36 与 0.31 奈特，为方差的 0.30 与 0.25 而非一半：模仿较好答案的策略，其 log w"
         " 左偏。边界由方差决定。",
     ),
-    r"r \equiv 1, \text{ from beyond:}\quad \mathrm{KL}(\mu\|\pi) \text{ ends in } [0.45, 0.68],"
-    r"\quad -\tfrac12\log 0.3 = 0.602",
-    ("DYN.activation", "DYN.deadzone"),
+    statement=r"r \equiv 1, \text{ from beyond:}\quad \mathrm{KL}(\mu\|\pi) \text{ ends in }"
+    r" [0.45, 0.68],\quad -\tfrac12\log 0.3 = 0.602",
+    uses=("DYN.activation", "DYN.deadzone"),
     expect=Verdict.REFUTED,
+    subject=RECORDED,
+    source="new here",
 )
-RESCALE = _draft(
-    ".rescale",
-    Text("The gradient over 1 - gamma does not stop", "除以 1 − γ 的梯度不会停下"),
-    Text(
+RESCALE = prediction(
+    "LM.deadzone.rescale",
+    title=Text("The gradient over 1 - gamma does not stop", "除以 1 − γ 的梯度不会停下"),
+    finding=Text(
         "It goes on to mu: to 0.012 nats at most on all answers (0.033 the upper end), 0.007 on"
         " logs that were drawn.",
         "它一直走到 μ：全部答案上最多剩 0.012 奈特（区间上端 0.033），抽取的日志上 0.007。",
     ),
-    r"r \equiv 1, \text{ the rule's gradient over } 1 - \gamma: \mathrm{KL}(\mu\|\pi)"
+    statement=r"r \equiv 1, \text{ the rule's gradient over } 1 - \gamma: \mathrm{KL}(\mu\|\pi)"
     r" \text{ ends below } 0.1 \text{ from every start, on either log}",
-    ("OBJ.reverse", "DYN.deadzone"),
+    uses=("OBJ.reverse", "DYN.deadzone"),
+    subject=RECORDED,
+    source="new here",
 )
-FINITE = _draft(
-    ".finite",
-    Text("On a finite log gamma = 1 runs away", "有限日志上 γ = 1 会跑飞"),
-    Text(
+FINITE = prediction(
+    "LM.deadzone.finite",
+    title=Text("On a finite log gamma = 1 runs away", "有限日志上 γ = 1 会跑飞"),
+    finding=Text(
         "From 0.21 and 0.8 nats it does, 44 and 8 times as far; from 1.4 nats 3.0 times (1.1 to"
         " 5.3), which 8 seeds do not decide. The rule ends at 0.31 to 0.38 nats there, at the"
         " edge, to which it is drawn from inside as well.",
         "自 0.21 与 0.8 奈特出发确实如此，远至 44 与 8 倍；自 1.4 奈特为 3.0 倍（1.1 至 5.3），"
         "8 个种子未能定论。规则在那里止于 0.31 至 0.38 奈特，即边界处，从内部出发也被引到那里。",
     ),
-    r"r \equiv 1,\ \gamma = 1 \text{ on a log of } n: \mathrm{KL}(\mu\|\pi) \text{ ends above 1.5"
-    r" times its start; the mean of } w \text{ over the log has no maximum}",
-    ("DYN.deadzone", "OBJ.maximiser"),
+    statement=r"r \equiv 1,\ \gamma = 1 \text{ on a log of } n: \mathrm{KL}(\mu\|\pi) \text{"
+    r" ends above 1.5 times its start; the mean of } w \text{ over the log has no maximum}",
+    uses=("DYN.deadzone", "OBJ.maximiser"),
     expect=Verdict.OPEN,
     open_reason="8 seeds do not decide it from the farthest start, 1.4 nats; elsewhere it holds",
+    subject=RECORDED,
+    source="new here",
 )
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -35,42 +35,28 @@ MARGIN = 0.1
 STEEPER = 1.15
 
 
-def _draft(name: str, title: Text, finding: Text, statement: str) -> Draft:
-    return Draft(
-        f"LM.temperature.{name}",
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=Verdict.OPEN if name == "order" else Verdict.SUPPORTED,
-        open_reason=OPEN if name == "order" else "",
-        predicted=Verdict.SUPPORTED,
-        uses=("OBJ.temperature", "OBJ.stability"),
-        source="new here",
-    )
-
-
-SLOPE = _draft(
-    "slope",
-    Text(
+SLOPE = prediction(
+    "LM.temperature.slope",
+    title=Text(
         "The slope against the reward is 1/(tau (1-gamma)) in a language model",
         "语言模型中对奖励的斜率为 1/(τ(1−γ))",
     ),
-    Text(
+    finding=Text(
         "It is, within 0.8%: 1.004, 1.342, 2.016 and 4.021 for gamma = 0, 1/4, 1/2 and 3/4 at tau ="
         " 1, half of that at tau = 2; the policy is within 0.005 of its effective target.",
         "确实如此，误差不超过 0.8%：τ = 1 时 γ = 0、1/4、1/2、3/4 的斜率为 1.004、1.342、2.016、"
         "4.021，τ = 2 时减半；策略与其有效目标的全变差不超过 0.005。",
     ),
-    r"r = e^{R/\tau}: \text{ the slope of } \log(\pi/\mu) \text{ against } R \text{ within prompts"
-    r" is } 1/(\tau(1-\gamma)) \text{ within 10\%, for a log of all answers}",
+    statement=r"r = e^{R/\tau}: \text{ the slope of } \log(\pi/\mu) \text{ against } R \text{"
+    r" within prompts is } 1/(\tau(1-\gamma)) \text{ within 10\%, for a log of all answers}",
+    subject=RECORDED,
+    uses=("OBJ.temperature", "OBJ.stability"),
+    source="new here",
 )
-ORDER = _draft(
-    "order",
-    Text("On a finite log too gamma makes it steeper", "有限日志上 γ 同样使斜率变陡"),
-    Text(
+ORDER = prediction(
+    "LM.temperature.order",
+    title=Text("On a finite log too gamma makes it steeper", "有限日志上 γ 同样使斜率变陡"),
+    finding=Text(
         "Up to gamma = 1/2 it does: slopes of 0.89, 1.16 and 1.82, steeper than a free policy's,"
         " which follows the log's noise. At 3/4 four logs have 3.1 to 5.1 and one -6.4: its model"
         " went to answers that came by chance more often than mu has them, whose weight gamma"
@@ -79,8 +65,13 @@ ORDER = _draft(
         "日志为 3.1 至 5.1，一份为 −6.4：该模型走向了因偶然而多于 μ 的答案，"
         "γ 放大其权重一如放大奖励。",
     ),
-    r"\text{on a drawn log each quarter of } \gamma \text{ makes the slope at least 1.15 times as"
-    r" steep}",
+    statement=r"\text{on a drawn log each quarter of } \gamma \text{ makes the slope at least"
+    r" 1.15 times as steep}",
+    subject=RECORDED,
+    uses=("OBJ.temperature", "OBJ.stability"),
+    source="new here",
+    expect=Verdict.OPEN,
+    open_reason=OPEN,
 )
 
 

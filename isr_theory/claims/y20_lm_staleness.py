@@ -23,8 +23,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text, Verdict
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -40,36 +40,13 @@ POWERS = ("w^0", "w^0.25", "w^0.5", "w^1")
 RULES = ("w^g*", "w^g*, KL")
 
 
-def _draft(
-    name: str,
-    title: Text,
-    finding: Text,
-    statement: str,
-    uses: tuple[str, ...],
-    expect: Verdict = Verdict.SUPPORTED,
-) -> Draft:
-    return Draft(
-        f"LM.stale.{name}",
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=expect,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-        source="new here",
-    )
-
-
-LETGO = _draft(
-    "letgo",
-    Text(
+LETGO = prediction(
+    "LM.stale.letgo",
+    title=Text(
         "Centred and stale: the smaller gamma, the farther the drift",
         "居中且陈旧：γ 越小漂移越远",
     ),
-    Text(
+    finding=Text(
         "Imitation does, 3.1 times as far as gamma = 1, whose drift is 6.1 nats; but gamma = 1/4"
         " drifts 0.92 times as far (0.75 to 1.04) and gamma = 1/2 0.55 times: gamma = 1 goes far by"
         " the few sequences that its weights have grown on, with ESS/n at 0.03, and the least drift"
@@ -78,51 +55,57 @@ LETGO = _draft(
         " 1.04），γ = 1/2 为 0.55 倍：γ = 1 的权重集中于少数序列（ESS/n 为 0.03），同样漂远，"
         "最小漂移在中间。",
     ),
-    r"N = 64: \mathrm{KL}_{\gamma=0} > 1.5\,\mathrm{KL}_{\gamma=1},\quad"
+    statement=r"N = 64: \mathrm{KL}_{\gamma=0} > 1.5\,\mathrm{KL}_{\gamma=1},\quad"
     r" \mathrm{KL}_{\gamma=1/4} > 1.2\,\mathrm{KL}_{\gamma=1}",
-    ("OBJ.signed", "OBJ.baseline", "BAN.drift.letgo"),
+    uses=("OBJ.signed", "OBJ.baseline", "BAN.drift.letgo"),
     expect=Verdict.REFUTED,
+    subject=RECORDED,
+    source="new here",
 )
-BACKFIRE = _draft(
-    "backfire",
-    Text(
+BACKFIRE = prediction(
+    "LM.stale.backfire",
+    title=Text(
         "Centred and stale: lowering gamma makes it worse",
         "居中且陈旧：降低 γ 适得其反",
     ),
-    Text(
+    finding=Text(
         "True of the controller, which takes gamma to 0.02 and drifts 3.0 times as far as gamma ="
         " 1; false of the rule alone, which drifts 1.2 times as far (1.05 to 1.5) and ends above"
         " it, by 0.09 (0.02 to 0.18). Both collapse: gamma = 1 is no better end to be at.",
         "对控制器成立：它把 γ 压到 0.02，漂移为 γ = 1 的 3.0 倍；对单独的规则不成立：漂移为 1.2 倍"
         "（1.05 至 1.5），奖励反而高 0.09（0.02 至 0.18）。两者都崩溃：γ = 1 这一端也并不更好。",
     ),
-    r"N = 64: \text{ the rule, and the rule under a controller of KL, drift over 1.2 times as far"
-    r" as } \gamma = 1 \text{ and end below it in reward}",
-    ("OBJ.signed", "OBJ.baseline", "BAN.drift.backfire"),
+    statement=r"N = 64: \text{ the rule, and the rule under a controller of KL, drift over"
+    r" 1.2 times as far as } \gamma = 1 \text{ and end below it in reward}",
+    uses=("OBJ.signed", "OBJ.baseline", "BAN.drift.backfire"),
     expect=Verdict.REFUTED,
+    subject=RECORDED,
+    source="new here",
 )
-ASLEEP = _draft(
-    "asleep",
-    Text("Up to four epochs the rule sleeps", "四个周期以内规则沉睡"),
-    Text(
+ASLEEP = prediction(
+    "LM.stale.asleep",
+    title=Text("Up to four epochs the rule sleeps", "四个周期以内规则沉睡"),
+    finding=Text(
         "It sleeps at one epoch only: with four it acts in 42% of steps, for log w of four steps at"
         " this rate is already past the edge. The reward is then that of gamma = 1 within what 5"
         " seeds can tell (0.02 above, -0.02 to 0.07).",
         "仅在一个周期时沉睡：四个周期时 42% 的步中起作用，因为该学习率下四步之后 log w 已越过边界。"
         "此时奖励与 γ = 1 之差在 5 个种子所能分辨之内（高 0.02，−0.02 至 0.07）。",
     ),
-    r"N \le 4: \gamma^* < 1 \text{ in under 10\% of steps, and the reward is that of } \gamma = 1"
-    r" \text{ within } 0.01",
-    ("DYN.activation", "T8.3.a"),
+    statement=r"N \le 4: \gamma^* < 1 \text{ in under 10\% of steps, and the reward is that"
+    r" of } \gamma = 1 \text{ within } 0.01",
+    uses=("DYN.activation", "T8.3.a"),
     expect=Verdict.REFUTED,
+    subject=RECORDED,
+    source="new here",
 )
-COLLAPSE = _draft(
-    "collapse",
-    Text(
+COLLAPSE = prediction(
+    "LM.stale.collapse",
+    title=Text(
         "With the right gradient it is imitation that collapses, not w^gamma",
         "梯度正确时，崩溃的是模仿而非 w^γ",
     ),
-    Text(
+    finding=Text(
         "Both ends collapse, and so does most between them: imitation in all runs from four epochs"
         " on, gamma = 1 in all at 16 and 92% at 64, the rule in 60% and 92%; gamma = 1/2 in 80% at"
         " 16 and none at 64. GSPO, TOPR, VESPO and version 3.1 collapse in none at any N.",
@@ -130,19 +113,22 @@ COLLAPSE = _draft(
         " 崩溃，规则为 60% 与 92%；γ = 1/2 在 16 周期时 80%、64 周期时无一崩溃。GSPO、TOPR、VESPO"
         " 与 v3.1 在任何 N 下都不崩溃。",
     ),
-    r"\text{centred: at } N = 64\ \gamma = 0 \text{ ends over } 0.05 \text{ below mu's own reward"
+    statement=r"\text{centred: at } N = 64\ \gamma = 0 \text{ ends over } 0.05 \text{ below"
+    r" mu's own reward"
     r" in at least 80\% of runs; } \gamma = 1/2 \text{ and } \gamma = 1 \text{ in at most 20\% at"
     r" every } N",
-    ("OBJ.signed", "OBJ.baseline", "LINE.forms.fix"),
+    uses=("OBJ.signed", "OBJ.baseline", "LINE.forms.fix"),
     expect=Verdict.REFUTED,
+    subject=RECORDED,
+    source="new here",
 )
-V31 = _draft(
-    "v31",
-    Text(
+V31 = prediction(
+    "LM.stale.v31",
+    title=Text(
         "Version 3.1's exponent does not collapse, with either gradient",
         "v3.1 的指数用哪种梯度都不崩溃",
     ),
-    Text(
+    finding=Text(
         "It does not: in no run with the right gradient, in 1 of 27 as it was run, and at 64 epochs"
         " the rewards differ by 0.003 (-0.006 to 0.012). With plain rewards, which it was not"
         " predicted for, it does, in 5 of 5 runs and 2 of 5: r > 0 makes its large weights SFT's.",
@@ -150,53 +136,64 @@ V31 = _draft(
         "（−0.006 至 0.012）。未居中奖励（不在预测之内）下则会崩溃，5 次中 5 次与 2 次："
         "r > 0 时其大权重即 SFT 的权重。",
     ),
-    r"\text{centred: } w^{\gamma(w)} \text{ and } \gamma(w) w^{\gamma(w)} \text{ as gradient"
+    statement=r"\text{centred: } w^{\gamma(w)} \text{ and } \gamma(w) w^{\gamma(w)} \text{ as"
+    r" gradient"
     r" weights collapse in at most 20\% of runs at every } N, \text{ and end within } 0.05"
     r" \text{ of each other}",
-    ("LINE.v31.fix", "LINE.forms.fix", "OBJ.signed"),
+    uses=("LINE.v31.fix", "LINE.forms.fix", "OBJ.signed"),
+    subject=RECORDED,
+    source="new here",
 )
-ORDER = _draft(
-    "order",
-    Text(
+ORDER = prediction(
+    "LM.stale.order",
+    title=Text(
         "Centred and stale: what fades where w falls ends above imitation",
         "居中且陈旧：随 w 下降而减弱者终值高于模仿",
     ),
-    Text(
+    finding=Text(
         "They do: by 0.14 (0.06 to 0.25) for gamma = 1, the least, and 0.49 (0.44 to 0.52) for"
         " VESPO, the most. GSPO, which was not asked about, ends highest of all, at 0.857.",
         "确实如此：最少为 γ = 1 的 0.14（0.06 至 0.25），最多为 VESPO 的 0.49（0.44 至 0.52）。"
         "未在预测之列的 GSPO 终值最高，为 0.857。",
     ),
-    r"N = 64: \text{ each of } w, w^{1/2}, \text{ PPO, CISPO, TOPR and VESPO ends above } \gamma ="
-    r" 0 \text{ in reward by over } 0.05",
-    ("OBJ.signed", "FAM.exponent", "FAM.vespo", "BAN.drift.letgo"),
+    statement=r"N = 64: \text{ each of } w, w^{1/2}, \text{ PPO, CISPO, TOPR and VESPO ends"
+    r" above } \gamma = 0 \text{ in reward by over } 0.05",
+    uses=("OBJ.signed", "FAM.exponent", "FAM.vespo", "BAN.drift.letgo"),
+    subject=RECORDED,
+    source="new here",
 )
-TOP = _draft(
-    "top",
-    Text(
+TOP = prediction(
+    "LM.stale.top",
+    title=Text(
         "Plain and stale: what stops where w rises ends above every power of w",
         "未居中且陈旧：w 上升即停者高于一切 w 的幂",
     ),
-    Text(
+    finding=Text(
         "They do: .82, .80 and .80, against .64 at most for a power of w; all powers and the rule"
         " collapse. DFT, which was not asked about, ends higher still, at .88.",
         "确实如此：.82、.80、.80，而 w 的幂最高 .64；所有幂与规则都崩溃。未在预测之列的 DFT 更高，"
         "为 .88。",
     ),
-    r"N = 64, r \ge 0: \text{ PPO, GSPO and VESPO end above } w^\gamma, \gamma = 0, 1/4, 1/2, 1,"
-    r" \text{ and above the rule}",
-    ("FAM.exponent", "FAM.vespo", "OBJ.maximiser"),
+    statement=r"N = 64, r \ge 0: \text{ PPO, GSPO and VESPO end above } w^\gamma, \gamma = 0,"
+    r" 1/4, 1/2, 1, \text{ and above the rule}",
+    uses=("FAM.exponent", "FAM.vespo", "OBJ.maximiser"),
+    subject=RECORDED,
+    source="new here",
 )
-OLD = _draft(
-    "old",
-    Text("No weight makes a stale log as good as fresh ones", "没有权重能让陈旧日志抵得上新日志"),
-    Text(
+OLD = prediction(
+    "LM.stale.old",
+    title=Text(
+        "No weight makes a stale log as good as fresh ones", "没有权重能让陈旧日志抵得上新日志"
+    ),
+    finding=Text(
         "None does: GSPO and VESPO lose least, 0.06 (0.03 to 0.08), imitation most, 0.54.",
         "确实没有：GSPO 与 VESPO 损失最少，0.06（0.03 至 0.08），模仿最多，0.54。",
     ),
-    r"\text{centred: every method ends at } N = 64 \text{ over } 0.02 \text{ below its own reward"
-    r" at } N = 1",
-    ("OBJ.maximiser", "T8.2"),
+    statement=r"\text{centred: every method ends at } N = 64 \text{ over } 0.02 \text{ below"
+    r" its own reward at } N = 1",
+    uses=("OBJ.maximiser", "T8.2"),
+    subject=RECORDED,
+    source="new here",
 )
 
 

@@ -15,8 +15,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from isr_theory.claim import Answer, Kind, Scope, Text, Verdict
-from isr_theory.draft import Draft, frozen
+from isr_theory.claim import Answer, Scope, Text
+from isr_theory.draft import frozen, prediction
 from isr_theory.engines import recorded
 from isr_theory.engines.answers import all_of
 
@@ -29,68 +29,58 @@ RUNS = Scope(
 LATER = Scope("the strength of 2, where log w varies most")
 
 
-def _draft(name: str, title: Text, finding: Text, statement: str, uses: tuple[str, ...]) -> Draft:
-    return Draft(
-        f"LM.smollm.{name}",
-        section="experiments",
-        kind=Kind.PREDICTION,
-        title=title,
-        finding=finding,
-        statement=statement,
-        subject=RECORDED,
-        expect=Verdict.SUPPORTED,
-        predicted=Verdict.SUPPORTED,
-        uses=uses,
-    )
-
-
-SCALAR = _draft(
-    "scalar",
-    Text(
+SCALAR = prediction(
+    "LM.smollm.scalar",
+    title=Text(
         "A pretrained model's weights have one scalar: 2 KL is Var(log w)",
         "预训练模型的权重只有一个标量：2 KL 即 Var(log w)",
     ),
-    Text(
+    finding=Text(
         "They have: 1.07 (0.98 to 1.19) at 0.12 nats and 1.00 (0.91 to 1.11) at 0.47, though log w"
         " has an excess kurtosis of 1.2 to 1.4.",
         "确实如此：0.12 奈特处为 1.07（0.98 至 1.19），0.47 奈特处为 1.00（0.91 至 1.11），"
         "尽管 log w 的超额峰度为 1.2 至 1.4。",
     ),
-    r"2\,\mathrm{KL}(\mu\|\pi) / \mathrm{Var}(\log w) \in [0.6, 1.5] \text{ at both strengths}",
-    ("A7.3",),
+    statement=r"2\,\mathrm{KL}(\mu\|\pi) / \mathrm{Var}(\log w) \in [0.6, 1.5] \text{ at both"
+    r" strengths}",
+    uses=("A7.3",),
+    subject=RECORDED,
 )
-ESS = _draft(
-    "ess",
-    Text(
+ESS = prediction(
+    "LM.smollm.ess",
+    title=Text(
         "A pretrained model's ESS/n is exp(-sigma^2 gamma^2) within 0.1",
         "预训练模型的 ESS/n 与 exp(-σ²γ²) 相差不到 0.1",
     ),
-    Text(
+    finding=Text(
         "It is: at gamma = 1 it is 0.79 where the formula has 0.80, and 0.43 (0.38 to 0.49) where"
         " it has 0.39 at the larger distance; nearer gamma = 0 it is within 0.03.",
         "确实如此：γ = 1 时为 0.79，公式给出 0.80；较远处为 0.43（0.38 至 0.49），公式给出 0.39；"
         "γ 更小时相差不到 0.03。",
     ),
-    r"|\mathrm{ESS}/n - e^{-\sigma^2\gamma^2}| < 0.1 \text{ at } \gamma = 1/4, 1/2, 3/4, 1"
-    r" \text{ and both strengths}",
-    ("T8.2",),
+    statement=r"|\mathrm{ESS}/n - e^{-\sigma^2\gamma^2}| < 0.1 \text{ at } \gamma = 1/4, 1/2,"
+    r" 3/4, 1 \text{ and both strengths}",
+    uses=("T8.2",),
+    subject=RECORDED,
 )
-REACHED = _draft(
-    "reached",
-    Text(
+REACHED = prediction(
+    "LM.smollm.reached",
+    title=Text(
         "gamma from half of the questions keeps its target on the other half",
         "由一半问题选出的 γ 在另一半上保持目标",
     ),
-    Text(
+    finding=Text(
         "On average it does: 0.701 by the exact root, 0.722 by the closed form for a target of 0.7;"
         " a single split of 80 questions keeps 0.63 to 0.76, 0.66 to 0.78.",
         "平均而言确实如此：目标 0.7，精确根给出 0.701，闭式给出 0.722；"
         "80 个问题的单次划分分别为 0.63 至 0.76、0.66 至 0.78。",
     ),
-    r"\text{at the larger distance the mean of ESS}/n - \rho_{\min} \text{ over splits is within}"
+    statement=r"\text{at the larger distance the mean of ESS}/n - \rho_{\min} \text{ over"
+    r" splits is within}"
     r"\ 0.05 \text{ for the exact root and within } 0.1 \text{ for the closed form},"
     r"\ \rho_{\min} = 0.7",
-    ("T8.3.a", "T8.3.b.fix"),
+    uses=("T8.3.a", "T8.3.b.fix"),
+    subject=RECORDED,
 )
 
 
