@@ -164,11 +164,34 @@ def _verdict(name: str, ratio: float, target: float) -> str:
     return "met" if ratio <= target else "**missed**"
 
 
+def drawing(kept: dict[str, Any]) -> str:
+    """Return how fast responses are drawn, beside transformers' own `generate`."""
+    where = f"{kept['device']}, torch {kept['torch']}, {kept['threads']} thread(s)"
+    text = (
+        "## Drawing responses\n\nThe same model and batch: transformers' `generate`, and the"
+        " `draw` of `experiments.lm`, which returns log-probabilities too. `no end`: every row runs"
+        " to its last token; `ends`: rows stop. Tokens for a second of processor time; the bar is"
+        f" {kept['target']:.0f} ({where}; {kept['peak_memory_mb']} MB at most).\n\n"
+    )
+    rows = [
+        [
+            name,
+            f"{n['transformers_tokens_per_cpu_second']:,.0f}",
+            f"{n['ours_tokens_per_cpu_second']:,.0f}",
+            f"{n['times_as_fast_by_cpu_second']:.2f}",
+            "met" if n["times_as_fast_by_cpu_second"] >= kept["target"] else "**missed**",
+        ]
+        for name, n in kept["settings"].items()
+    ]
+    return text + table(["model", "generate", "draw", "times as fast", ""], rows) + "\n"
+
+
 def page() -> str:
     """Return the whole page."""
     beside = load("side_by_side")
     parts = [speed(beside), hard(beside), logs(load("diagnose")), intervals(load("coverage"))]
-    return "\n".join([INTRODUCTION, *parts, bandit(load("open_bandit")), steps(load("hf_step"))])
+    parts += [bandit(load("open_bandit")), steps(load("hf_step")), drawing(load("lm_generate"))]
+    return "\n".join([INTRODUCTION, *parts])
 
 
 def main() -> int:

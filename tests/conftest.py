@@ -1,8 +1,9 @@
-"""Hypothesis profiles: derandomised here and in CI, so that a failure is a failure every time."""
+"""Hypothesis profiles, derandomised here and in CI; and Ctrl-C as a person at a terminal has it."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -11,3 +12,8 @@ settings.register_profile("nightly", max_examples=100_000, deadline=None)
 # For mutation testing, which runs the tests a thousand times over.
 settings.register_profile("light", max_examples=25, derandomize=True, deadline=None)
 settings.load_profile(os.environ.get("ISR_PROFILE", "ci"))
+
+# A shell that runs something in the background has it ignore SIGINT, and all that it starts; the
+# tests of Ctrl-C would then wait for an answer that cannot come.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -87,6 +87,7 @@ def test_code_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
         included = re.match(r'--8<-- "(.*)"', block)
         source = (ROOT / included[1]).read_text(encoding="utf-8") if included else block
         exec(compile(source, page, "exec"), names)
+    assert len(names) > 2, "nothing was defined"
 
 
 def test_the_readmes_code_says_what_it_promises(capsys):
