@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("ci", max_examples=1_000, derandomize=True, deadline=None)
@@ -17,3 +18,14 @@ settings.load_profile(os.environ.get("ISR_PROFILE", "ci"))
 # tests of Ctrl-C would then wait for an answer that cannot come.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Have torch sum on one thread, which is quicker for small tensors and the same every time."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -33,12 +33,7 @@ SPREAD = np.linspace(-4.1, 4.7, 23)
 SIGNS = pytest.mark.parametrize("sign", [1.0, -1.0])
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def levels(key):

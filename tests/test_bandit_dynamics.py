@@ -14,13 +14,7 @@ from isr_theory import formulas
 from isr_theory.arithmetic import Real
 from isr_theory.weights import ess_ratio, gamma_star
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def normal_mean(f):

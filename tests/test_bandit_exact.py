@@ -17,13 +17,7 @@ from experiments.bandit import bimodal, estimators, temperature
 from isr_theory import formulas
 from isr_theory.arithmetic import Real
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def tensor(*values):

@@ -16,12 +16,7 @@ from isr_theory.diagnose.__main__ import main as diagnose
 WORDS = vocabulary.characters()
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,7 @@ from isr_theory.training.weight_function import View
 MAKING = deadzone.EXPERIMENT.smoke.making
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")

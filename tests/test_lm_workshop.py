@@ -25,12 +25,7 @@ ROOT = Path(__file__).parent.parent
 MU, LOG, POLICIES = presets.SMOKE_MU, presets.SMOKE_LOG, presets.SMOKE_POLICIES
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
