@@ -352,8 +352,10 @@ def cumulant_gamma(second: Any, third: Any, fourth: Any, target: float) -> Any:
     for _ in range(12):
         value = x * x * (1 + x * (b + c * x)) - 1
         slope = x * (2 + x * (3 * b + 4 * c * x))
-        # A step may at most halve or double x, which keeps it from leaving for another root.
-        x = xp.where(slope > 0, (x - value / xp.where(slope > 0, slope, 1.0)).clip(x / 2, 2 * x), x)
+        # A step may at most halve or double x, which keeps it from leaving for another root; where
+        # the series falls, the part that rises from 0 is further down.
+        step = (x - value / xp.where(slope > 0, slope, 1.0)).clip(x / 2, 2 * x)
+        x = xp.where(slope > 0, step, x / 2)
     solved = xp.abs(x * x * (1 + x * (b + c * x)) - 1) < 1e-6
     # The slope over x, a quadratic, is positive at 0: it stays so if it is at x and at its bottom.
     bottom = (-3 * b / xp.where(c != 0, 8 * c, 1.0)).clip(0.0 * x, x)
