@@ -8,6 +8,7 @@ Exit codes: 0 all as expected; 1 a verdict differs, or `--check` finds the commi
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import importlib.util
 import io
@@ -170,13 +171,17 @@ def _judge(
     ) as progress:
         task = progress.add_task("judging", total=len(chosen))
         load = partial(load_ledger, arguments.ledger)
-        for result in runner.run(chosen, options, load=load, jobs=arguments.jobs):
-            ready[result.id] = result
-            progress.advance(task)
-            while waiting and waiting[0].id in ready:
-                claim = waiting.pop(0)
-                if not quiet:
-                    terminal.print_result(out, claim, ready[claim.id])
+        # Closed at once when it is left: what helps must not go on while an error is told.
+        with contextlib.closing(
+            runner.run(chosen, options, load=load, jobs=arguments.jobs)
+        ) as results:
+            for result in results:
+                ready[result.id] = result
+                progress.advance(task)
+                while waiting and waiting[0].id in ready:
+                    claim = waiting.pop(0)
+                    if not quiet:
+                        terminal.print_result(out, claim, ready[claim.id])
     return [ready[claim.id] for claim in chosen]
 
 

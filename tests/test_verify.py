@@ -11,7 +11,9 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
+from saying import INTERRUPTED
 
 from isr_theory import files, verify
 from isr_theory.claim import Route, Verdict
@@ -196,10 +198,35 @@ def test_ctrl_c_leaves_a_clear_line_and_no_file(tmp_path, jobs):
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode in INTERRUPTED
     assert err.strip().endswith("verify: interrupted; no file was written")
     assert "Traceback" not in err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_what_helps_a_run_ends_with_it_whatever_it_does(how, tmp_path):
+    ledger = tmp_path / "slow.py"
+    own = (ROOT / "docs" / "own_claims.py").read_text(encoding="utf-8")
+    ledger.write_text(
+        own.replace(
+            "    return symbolic.equal",
+            "    __import__('time').sleep(600)\n    return symbolic.equal",
+        )
+    )
+    command = [*COMMAND, "all", "--jobs", "2", "--ledger", ledger]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        # The false claim has been judged, so that both processes are up; the other one sleeps.
+        parent = psutil.Process(run.pid)
+        while sum(child.cpu_times().user > 0.5 for child in parent.children()) < 2:
+            assert run.poll() is None
+            time.sleep(0.05)
+        helpers = parent.children()
+        run.send_signal(how)
+        run.wait(timeout=60)
+        _, alive = psutil.wait_procs(helpers, timeout=60)
+    assert alive == []
+    assert run.returncode in (INTERRUPTED if how is signal.SIGINT else (-how,))
 
 
 def test_a_failed_write_leaves_the_old_file_as_it_was(tmp_path, monkeypatch):
