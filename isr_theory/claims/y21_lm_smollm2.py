@@ -96,7 +96,11 @@ REACHED = _draft(
 
 @SCALAR.recorded(RUNS)
 def _(summary: Mapping[str, Any]) -> Answer:
-    """Twice the mean of -log w over its variance, questions resampled."""
+    """Twice KL over Var(log w), questions resampled.
+
+    KL is the mean over the same answers of the sum of KL(mu || pi) of the laws of the next token,
+    and shares no noise of the tokens that were drawn with Var(log w).
+    """
     return all_of(
         recorded.inside(row["two_scalar"], 0.6, 1.5, scale=row["scale"])
         for row in summary["scales"]
