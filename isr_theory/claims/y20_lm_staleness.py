@@ -95,7 +95,8 @@ BACKFIRE = _draft(
     Text(
         "True of the controller, whose gamma is 0.02 on average and which drifts 3.0 times as far"
         " as gamma = 1; false of the rule alone, which drifts 1.2 times as far (1.05 to 1.5) and"
-        " ends above it, by 0.09 (0.02 to 0.18). Both collapse: gamma = 1 is no better end to be at.",
+        " ends above it, by 0.09 (0.02 to 0.18). Both collapse: gamma = 1 is no better end to be"
+        " at.",
         "对控制器成立：它的 γ 平均为 0.02，漂移为 γ = 1 的 3.0 倍；对单独的规则不成立：漂移为 1.2"
         " 倍（1.05 至 1.5），奖励反而高 0.09（0.02 至 0.18）。两者都崩溃：γ = 1 这一端也并不更好。",
     ),
@@ -109,8 +110,8 @@ ASLEEP = _draft(
     Text("Up to four epochs the rule sleeps", "四个周期以内规则沉睡"),
     Text(
         "It sleeps at one epoch only, where every step is at w = 1: with four it acts in 42% of"
-        " steps, for log w of four steps at this rate is already past the edge. The reward is then that of gamma = 1 within what 5"
-        " seeds can tell (0.02 above, -0.02 to 0.07).",
+        " steps, for log w of four steps at this rate is already past the edge. The reward is then"
+        " that of gamma = 1 within what 5 seeds can tell (0.02 above, -0.02 to 0.07).",
         "仅在一个周期时沉睡（每步皆在 w = 1）：四个周期时 42% 的步中起作用，"
         "因为该学习率下四步之后 log w 已越过边界。"
         "此时奖励与 γ = 1 之差在 5 个种子所能分辨之内（高 0.02，−0.02 至 0.07）。",
@@ -148,8 +149,9 @@ V31 = _draft(
     ),
     Text(
         "It does not: in none of 27 runs with the right gradient, in 1 as it was run, and at 64"
-        " epochs the rewards differ by 0.003 (-0.006 to 0.012). With plain rewards, which it was not"
-        " predicted for, it does, in 5 of 5 runs and 2 of 5: r > 0 makes its large weights SFT's.",
+        " epochs the rewards differ by 0.003 (-0.006 to 0.012). With plain rewards, which it was"
+        " not predicted for, it does, in 5 of 5 runs and 2 of 5: r > 0 makes its large weights"
+        " SFT's.",
         "确实不会：27 次中正确梯度下无一崩溃，按原实现 1 次；64 周期时两者奖励相差 0.003"
         "（−0.006 至 0.012）。未居中奖励（不在预测之内）下则会崩溃，5 次中 5 次与 2 次："
         "r > 0 时其大权重即 SFT 的权重。",
