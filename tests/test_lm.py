@@ -134,6 +134,29 @@ def test_what_was_drawn_follows_the_law_it_is_said_to(model):
     assert ((counts - expected) ** 2 / expected).sum() < 48 + 5 * 96**0.5
 
 
+def test_the_weights_of_what_was_drawn_have_the_mean_one():
+    """E_mu[w] = 1 at the end and at every prefix, with ends, cuts and padding on the way."""
+    mu, pi = (models.small(16, 1, 2, WORDS.size, seed=5) for _ in range(2))
+    rng = torch.Generator().manual_seed(6)
+    with torch.no_grad():
+        for ours, theirs in zip(mu.parameters(), pi.parameters(), strict=True):
+            if ours.ndim > 1:
+                ours.mul_(3.0)
+            theirs.copy_(ours + 0.08 * torch.randn(ours.shape, generator=rng))
+    items = [item for i in range(2, 5) for item in tasks.examples("chain_sum", 1, seed=i)]
+    encoded = [WORDS.encode(item.prompt) for item in items]
+    found = sampling.sample(mu, WORDS, items, 3000, 6, seed=3, batch=9000, encoded=encoded)
+    assert 0.01 < (found.lengths < 6).mean() < 0.5
+    tokens = np.where(found.mask, scoring.score(pi, found, batch=3000) - found.log_mu, 0.0)
+    assert tokens.sum(1).var() > 0.3
+    weights = np.exp(tokens.cumsum(1))
+    # Four standard errors, estimated; the seed is fixed, so that this cannot flake.
+    assert (abs(weights.mean(0) - 1) < 4 * weights.std(0) / len(weights) ** 0.5).all()
+    # Were a token counted twice, it would show.
+    wrong = np.exp(tokens.sum(1) + tokens[:, 0])
+    assert wrong.mean() - 1 > 4 * wrong.std() / len(wrong) ** 0.5
+
+
 def test_log_probabilities_do_not_depend_on_padding(model, log):
     alone = np.zeros_like(log.log_mu)
     for i in range(len(log)):

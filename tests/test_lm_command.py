@@ -19,6 +19,7 @@ from experiments import command
 from experiments.lm import (
     _command,
     _plan,
+    _pretrained,
     _prompts,
     _weights,
     presets,
@@ -193,8 +194,8 @@ def test_normal_weights_measure_as_the_theory_has_them():
 
 
 def test_the_settings_of_smollm2_that_a_log_goes_by():
-    log = smollm2.LOGGED
-    assert set(log) | set(smollm2.LEARNED) <= set(smollm2.Settings.__dataclass_fields__)
+    log = _pretrained.LOGGED
+    assert set(log) | set(_pretrained.LEARNED) <= set(smollm2.Settings.__dataclass_fields__)
     assert replace(smollm2.SMOKE, splits=11) != smollm2.SMOKE
 
 

@@ -5,12 +5,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import sys
 
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
-from experiments.lm import _small, _sums, deadzone, sampling, staleness, temperature
+from experiments.data import MissingData
+from experiments.lm import (
+    _prompts,
+    _small,
+    _sums,
+    deadzone,
+    sampling,
+    staleness,
+    tasks,
+    temperature,
+)
 from experiments.lm._stale_methods import METHODS, V31, V31_RUN
 from experiments.lm._stale_summary import collapsed
 from experiments.runs import rounded
@@ -43,6 +55,38 @@ def test_smoke_runs_and_sums_up(module):
     summary = rounded(experiment.summarise(settings, json.loads(json.dumps(found))))
     assert summary
     assert module.seconds(settings) > 0
+
+
+@pytest.fixture
+def no_examples():
+    """What has been asked of the gym is forgotten, before and after."""
+    _small.examples.cache_clear()
+    yield
+    _small.examples.cache_clear()
+
+
+@pytest.mark.usefixtures("no_examples")
+@pytest.mark.parametrize("module", [deadzone, temperature, staleness])
+def test_prompts_prepared_beforehand_are_those_of_the_gym(module, tmp_path, monkeypatch):
+    monkeypatch.delenv(tasks.VARIABLE, raising=False)
+    asked = module.prompts(module.EXPERIMENT.smoke)
+    _prompts.prepare(tmp_path, [], Console(quiet=True), [asked])
+    theirs = {key: _small.examples(key[0], count, key[1]) for key, count in asked.items()}
+    monkeypatch.setitem(sys.modules, "reasoning_gym", None)
+    _small.examples.cache_clear()
+    (kind, seed), count = next(iter(asked.items()))
+    with pytest.raises(MissingData, match=f"{kind} needs reasoning-gym or prepared"):
+        _small.examples(kind, count, seed)
+    monkeypatch.setenv(tasks.VARIABLE, str(tmp_path))
+    for key, items in theirs.items():
+        assert _small.examples(key[0], len(items), key[1]) == items
+    with pytest.raises(MissingData, match=f"holds {count} prompts of {count + 1}"):
+        _small.examples(kind, count + 1, seed)
+    # Nothing else is asked of the gym: a cell runs without it.
+    _small.mu.cache_clear()
+    module.EXPERIMENT.run(
+        module.EXPERIMENT.smoke, **module.EXPERIMENT.cells(module.EXPERIMENT.smoke)[0].arguments
+    )
 
 
 @pytest.mark.parametrize("module", [deadzone, temperature, staleness])

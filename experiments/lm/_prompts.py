@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.lm import tasks
+from experiments.lm import _small, tasks
 from experiments.lm.demonstrations import POOL
 from experiments.lm.recipes import Logged, Mu, Recipe, needs
 from experiments.lm.workshop import HELD_OUT
@@ -53,9 +53,18 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     found = wanted(recipes)
     for asked in more:
-        for key, count in asked.items():
-            found[key] = max(MORE * count + ROOM, found.get(key, 0))
+        for (task, seed), count in asked.items():
+            # The small models' are already different from one another.
+            most = count if task in _small.GYM else MORE * count + ROOM
+            found[task, seed] = max(most, found.get((task, seed), 0))
     for (task, seed), count in found.items():
         path = tasks.prepared_path(folder, task, seed)
-        tasks.prepare(path, list(islice(tasks.stream(task, seed), count)))
+        tasks.prepare(path, drawn(task, seed, count))
         out.print(f"{path}: {count} prompts", markup=False)
+
+
+def drawn(task: str, seed: int, count: int) -> Sequence[tasks.Example]:
+    """Return the first prompts of a task, or of a kind that small models read."""
+    if task in _small.GYM:
+        return _small.examples(task, count, seed)
+    return list(islice(tasks.stream(task, seed), count))

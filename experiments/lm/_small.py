@@ -12,17 +12,20 @@ to the same numbers.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from experiments.lm import models, vocabulary
+from experiments.data import MissingData
+from experiments.lm import models, tasks, vocabulary
 from experiments.lm.logs import Log
 from experiments.lm.scoring import response_logits, token_log_probs
-from experiments.lm.tasks import TASKS, Example
+from experiments.lm.tasks import Example
 
 Tensor = Any
 Model = Any
@@ -64,25 +67,44 @@ def characters() -> vocabulary.Vocabulary:
 def examples(kind: str, n: int, seed: int) -> tuple[Example, ...]:
     """Return n different prompts; other seeds give others, some of them the same.
 
-    Raises ValueError where there are not that many.
+    Prepared ones, where there are any, are those that the gym gives. Raises ValueError where there
+    are not that many, and MissingData where there is neither the gym nor a file with enough.
     """
-    import reasoning_gym
-
-    config: dict[str, Any] = {"min_word_len": 3, "max_word_len": 4}
-    name = "spell_backward"
-    if kind == "sums":
-        config = {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}
-        name = "chain_sum"
-    tries = 40 * n + 200
-    source = reasoning_gym.create_dataset(name, seed=seed, size=tries, **config)
+    folder = os.environ.get(tasks.VARIABLE)
+    path = tasks.prepared_path(Path(folder), kind, seed) if folder else None
+    if path is not None and path.exists():
+        prepared = tasks.read(path)
+        if len(prepared) < n:
+            raise MissingData(f"{path} holds {len(prepared)} prompts of {n}: prepare them anew")
+        return tuple(prepared[:n])
     found: dict[str, Example] = {}
-    for place in range(tries):
-        entry = source[place]
-        prompt = TASKS[name].compact(entry["metadata"])
-        found.setdefault(prompt, Example(name, prompt, entry["answer"].lower(), entry))
+    tries = 40 * n + 200
+    for example in _asked(kind, seed, tries, path):
+        found.setdefault(example.prompt, example)
         if len(found) == n:
             return tuple(found.values())
     raise ValueError(f"n is {n}: {kind} has only {len(found)} prompts among {tries}")
+
+
+GYM: Mapping[str, tuple[str, Mapping[str, int]]] = {
+    "words": ("spell_backward", {"min_word_len": 3, "max_word_len": 4}),
+    "sums": ("chain_sum", {"min_terms": 2, "max_terms": 2, "min_digits": 1, "max_digits": 1}),
+}
+"""The gym's task of each kind, with its settings."""
+
+
+def _asked(kind: str, seed: int, size: int, path: Path | None) -> Iterator[Example]:
+    try:
+        import reasoning_gym
+    except ImportError as error:
+        where = f"{path} is not there" if path else f"{tasks.VARIABLE} is not set"
+        raise MissingData(f"{kind} needs reasoning-gym or prepared prompts, and {where}") from error
+    name, config = GYM[kind]
+    source = reasoning_gym.create_dataset(name, seed=seed, size=size, **config)
+    for place in range(size):
+        entry = source[place]
+        prompt = tasks.TASKS[name].compact(entry["metadata"])
+        yield Example(name, prompt, entry["answer"].lower(), entry["question"])
 
 
 def demonstration(answer: str, making: Making, rng: np.random.Generator) -> str:

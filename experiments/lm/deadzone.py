@@ -73,6 +73,12 @@ def cells(settings: Settings) -> list[Cell]:
     ]
 
 
+def prompts(settings: Settings) -> dict[tuple[str, int], int]:
+    """Return how many prompts of which kind and seed are drawn: a mu a seed has its own."""
+    own = settings.making
+    return {(own.kind, own.seed + seed): own.examples for seed in range(settings.seeds)}
+
+
 def run(settings: Settings, log: str, start: float, seed: int) -> Json:
     """Go each way from one start; return the path of each measure in each."""
     making = replace(settings.making, seed=settings.making.seed + seed)

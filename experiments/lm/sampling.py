@@ -87,23 +87,11 @@ def draw(
 
     `allowed` (n each,) is how many each may have. What follows a row's end is 0.
     """
-    mask = prompt_mask.long()
-    positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    cache, keeping = new_cache(model)
-    logits = model(
-        input_ids=prompt_ids,
-        attention_mask=mask,
-        position_ids=positions,
-        logits_to_keep=1,
-        **keeping,
-    ).logits[:, -1]
-    cache.batch_repeat_interleave(each)
-    logits = logits.repeat_interleave(each, 0)
-    most = int(allowed.max())
-    wide = mask.shape[1]
+    logits, position, cache, keeping = _read(model, prompt_ids, prompt_mask, each)
+    most, wide = int(allowed.max()), prompt_mask.shape[1]
     # Every token that is drawn counts, so that the mask of all steps is known beforehand.
-    mask = torch.nn.functional.pad(mask.repeat_interleave(each, 0), (0, most), value=1)
-    position = positions[:, -1:].repeat_interleave(each, 0)
+    mask = prompt_mask.long().repeat_interleave(each, 0)
+    mask = torch.nn.functional.pad(mask, (0, most), value=1)
     tokens = torch.zeros((len(mask), most), dtype=torch.int64, device=mask.device)
     log_mu = torch.zeros((len(mask), most), device=mask.device)
     counts = allowed.clone()
@@ -135,6 +123,28 @@ def draw(
         ).logits[:, -1]
     width = int(counts.max())
     return tokens[:, :width], log_mu[:, :width], counts
+
+
+def _read(
+    model: Model, prompt_ids: Tensor, prompt_mask: Tensor, each: int
+) -> tuple[Tensor, Tensor, Any, dict[str, Any]]:
+    """Read prompts once; return, for `each` rows of each, the logits of the first token and place.
+
+    And the cache that remembers the prompts, with the arguments that hand it to the model.
+    """
+    mask = prompt_mask.long()
+    positions = (mask.cumsum(-1) - 1).clamp(min=0)
+    cache, keeping = new_cache(model)
+    logits = model(
+        input_ids=prompt_ids,
+        attention_mask=mask,
+        position_ids=positions,
+        logits_to_keep=1,
+        **keeping,
+    ).logits[:, -1]
+    cache.batch_repeat_interleave(each)
+    position = positions[:, -1:].repeat_interleave(each, 0)
+    return logits.repeat_interleave(each, 0), position, cache, keeping
 
 
 def new_cache(model: Model) -> tuple[Any, dict[str, Any]]:

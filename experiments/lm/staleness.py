@@ -77,6 +77,15 @@ def cells(settings: Settings) -> list[Cell]:
     return found + [Cell(f"{c.key}, more", {**c.arguments, "more": True}) for c in again]
 
 
+def prompts(settings: Settings) -> dict[tuple[str, int], int]:
+    """Return how many prompts of which kind and seed are drawn: mu's, then those of `words`."""
+    own = settings.making
+    return {
+        (own.kind, own.seed): own.examples,
+        (own.kind, settings.root): settings.held_out + 4 * settings.prompts,
+    }
+
+
 @dataclass
 class Trace:
     """What a run is remembered by."""

@@ -64,6 +64,12 @@ def cells(settings: Settings) -> list[Cell]:
     ]
 
 
+def prompts(settings: Settings) -> dict[tuple[str, int], int]:
+    """Return how many prompts of which kind and seed are drawn: a mu a seed has its own."""
+    own = settings.making
+    return {(own.kind, own.seed + seed): own.examples for seed in range(settings.seeds)}
+
+
 def run(settings: Settings, log: str, tau: float, gamma: float) -> Json:
     """Climb once a seed; return slopes, halfway and at the end, and how far it got."""
     found = [_one(settings, log, tau, gamma, seed) for seed in range(settings.seeds)]

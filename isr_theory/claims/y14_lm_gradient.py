@@ -8,7 +8,9 @@ least at an end of [0, 1]. Which end is the sign of a covariance, and not predic
 were committed before the run.
 
 What is read here is a second run: the first, on 512 gradients a policy of the same log, decided
-nothing. No statement was changed in between.
+nothing. No statement was changed in between. Intervals are of 95% each, not corrected for the
+second look; LM.gradient.plain was decided by it alone. Inner products of scores are those of a
+count sketch, their squared norms exact.
 """
 
 from __future__ import annotations
@@ -89,12 +91,13 @@ PLAIN = prediction(
     uses=("T6.3.fix", "C7.5.c.fix"),
     finding=Text(
         "False: at 0.02 nats it is least at 0.3 (0.15 to 0.45) with r = 1 and at 0.4 (0.25 to"
-        " 0.6) with graded rewards. The slope at 0 is of the order of sigma^2, about -4.5"
-        " sigma^2 near mu, not of sigma: log w of many tokens hardly goes with |s|^2 but through"
-        " KL, since prompts with large scores are those on which log w varies and so falls most.",
+        " 0.6) with graded rewards. The slope at 0 is of the order of sigma^2, about -5"
+        " sigma^2 near mu with r = 1, not of sigma: log w of many tokens hardly goes with |s|^2"
+        " but through KL, since prompts with large scores are those on which log w varies and so"
+        " falls most.",
         "错：0.02 奈特处 r = 1 时在 0.3（0.15 至 0.45）、分级奖励时在 0.4（0.25 至 0.6）最小。γ"
-        " = 0 处斜率为 σ² 阶（μ 附近约 −4.5σ²）而非 σ 阶：许多 token 之和的 log w 几乎不随 |s|²"
-        " 变化，只经由 KL 相关——得分大的提示也是 log w 波动大、因而下降多的提示。",
+        " = 0 处斜率为 σ² 阶（r = 1、μ 附近约 −5σ²）而非 σ 阶：许多 token 之和的 log w 几乎不随"
+        " |s|² 变化，只经由 KL 相关——得分大的提示也是 log w 波动大、因而下降多的提示。",
     ),
     expect=Verdict.REFUTED,
     subject=RECORDED,

@@ -6,7 +6,9 @@ ratio: gamma = 1 (sum), 1/T (mean), the root of the ESS (rule). To first order e
 gamma of the way from mu's value to the policy's. The predictions were committed before the run.
 
 What is read here is a second run, on another and longer log: the first, on 1,600 sequences of the
-longest task, left some predictions undecided. No statement was changed in between.
+longest task, left some predictions undecided. No statement was changed in between, but a check was:
+that of LM.length.aggregation had called a reward that does not move a failure, and now says that it
+cannot tell. Intervals are of 95% each, not corrected for the second look.
 """
 
 from __future__ import annotations

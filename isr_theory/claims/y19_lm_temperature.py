@@ -4,7 +4,8 @@ What `python -m experiments.lm temperature` recorded, read against OBJ.temperatu
 seen before: runs of a seed of their own on all answers, with slopes of 1.00 and 4.08 at gamma = 0
 and 3/4 (tau = 1), and one on a drawn log with another mu, of 0.7 at gamma = 0. On a finite log the
 best free policy has another slope than the law, by the same factor 1/(1-gamma): the log's noise is
-amplified as the reward is.
+amplified as the reward is. Intervals are of 95% each by a bootstrap of 5 seeds, which is too narrow
+(85% or so for normal scores): what is SUPPORTED here has twelve times that to spare.
 """
 
 from __future__ import annotations
@@ -87,7 +88,11 @@ def _(summary: Mapping[str, Any]) -> Answer:
 
 @ORDER.recorded(DRAWN)
 def _(summary: Mapping[str, Any]) -> Answer:
-    """Each slope's interval over the value at the next lower gamma."""
+    """Each slope's interval over the value at the next lower gamma.
+
+    That value's own interval is left out. Seed by seed, with the same mu and log at every gamma,
+    the two lower ratios lie in 1.28 to 1.33 and in 1.40 to 1.74, all above 1.15.
+    """
     rows = [row for row in summary["rows"] if row["log"] == "drawn"]
     rows.sort(key=lambda row: (row["tau"], row["gamma"]))
     return all_of(
