@@ -191,8 +191,11 @@ def test_links_lead_to_a_claim_that_a_filter_hides(sheet):
 
 def test_the_graph_leads_to_claims(sheet):
     sheet.get_by_text("Show the graph").click()
+    body = sheet.locator("[id='T8.2'] .body")
+    assert not body.is_visible()
     sheet.locator("svg a[href='#T8.2']").click()
-    sheet.locator("[id='T8.2'] .body").wait_for(state="visible")
+    body.wait_for(state="visible")
+    assert sheet.evaluate("document.activeElement.parentElement.id") == "T8.2"
 
 
 def test_the_language_is_switched_everywhere(sheet, full):

@@ -86,7 +86,8 @@ def _facts(body: Element, row: Document, full: Document) -> None:
             both(more, words.WITHOUT)
             add(more, "span", f": {without}")
     _fact(facts, words.PREDICTED, row["predicted"] or "")
-    _fact(facts, words.PROOF, row["printed_proof"])
+    _fact(facts, words.PROOF, words.PROOFS[row["printed_proof"]])
+    _fact(facts, words.LACKS, row["proof_remark"] or "")
     _fact(facts, words.ONE_ROUTE, row["reason"])
     _fact(facts, words.SOURCE, row["source"])
     numbers = "; ".join(f"{name} = {value}" for name, value in row["numbers"].items())
@@ -99,10 +100,14 @@ def _facts(body: Element, row: Document, full: Document) -> None:
     _fact(facts, words.PROBLEM, "; ".join(problems))
 
 
-def _fact(facts: Element, name: Text, value: str) -> None:
-    if value:
-        labelled(facts, "dt", name)
+def _fact(facts: Element, name: Text, value: Text | Mapping[str, str] | str) -> None:
+    if not value:
+        return
+    labelled(facts, "dt", name)
+    if isinstance(value, str):
         add(facts, "dd", value)
+    else:
+        labelled(facts, "dd", value)
 
 
 def _failing(row: Document) -> list[Document]:
