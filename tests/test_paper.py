@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from figures.__main__ import catalogue
 from isr_theory.report.markdown import LABELLED
 
 ROOT = Path(__file__).parent.parent
@@ -78,11 +79,17 @@ def test_what_is_refuted_is_called_so_and_what_holds_is_not(name):
 
 def test_every_statement_of_the_original_and_every_new_one_is_named():
     named = set().union(*(ids(text) for text in SECTIONS.values()))
-    # The two forms of a claim on language models are for the section about them.
     missing = {id for id, row in CLAIMS.items() if row["section"] != "experiments"} - named
     assert not missing
-    assert {id for id in CLAIMS if id.startswith("BAN.")} <= named
+    assert {id for id in CLAIMS if id.startswith(("BAN.", "LM."))} <= named
     assert sum(bool(LABELLED.match(id)) for id in named) > 50
+
+
+def test_every_figure_is_in_the_paper_and_is_referred_to():
+    text = "".join(SECTIONS.values())
+    placed = re.findall(r"\\isrfigure\{(\w+)\}", text)
+    assert sorted(placed) == sorted(catalogue())
+    assert set(re.findall(r"\\seefigure\{(\w+)\}", text)) == set(placed)
 
 
 def test_every_printed_label_is_stated_in_full():
