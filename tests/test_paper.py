@@ -18,7 +18,7 @@ CLAIMS = {row["id"]: row for row in COMMITTED["claims"]}
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in PAPER.glob("**/*.tex")
            if "out" not in path.relative_to(PAPER).parts}  # fmt: skip
 SECTIONS = {name: text for name, text in SOURCES.items() if name != "preamble.tex"}
-BY_ID = r"\\(?:id|ids|verdict|claim|erratum|brief|gap|isrid|isrverdict|isrwitness|isrfinding)"
+BY_ID = r"\\(?:id|ids|verdict|claim|erratum|brief|prediction|gap|isrid|isrverdict|isrwitness|isrfinding)"
 
 # Versions of the paper are names and not numbers.
 ALLOWED = {"3.0", "3.1"}
@@ -73,6 +73,10 @@ def test_what_is_refuted_is_called_so_and_what_holds_is_not(name):
         assert CLAIMS[id]["verdict"] == "REFUTED"
     for id in re.findall(r"\\claim\{([A-Z][^}]*)\}", text):
         assert CLAIMS[id]["verdict"] in ("VERIFIED", "SUPPORTED")
+    for id in re.findall(r"\\brief\{([A-Z][^}]*)\}", text):
+        assert not CLAIMS[id]["predicted"]
+    for id in re.findall(r"\\prediction\{([A-Z][^}]*)\}", text):
+        assert CLAIMS[id]["predicted"] in ("SUPPORTED", "REFUTED")
     for id in re.findall(r"\\gap\{([^}]*)\}", text):
         assert CLAIMS[id]["proof_remark"]
 
