@@ -18,7 +18,10 @@ CLAIMS = {row["id"]: row for row in COMMITTED["claims"]}
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in PAPER.glob("**/*.tex")
            if "out" not in path.relative_to(PAPER).parts}  # fmt: skip
 SECTIONS = {name: text for name, text in SOURCES.items() if name != "preamble.tex"}
-BY_ID = r"\\(?:id|ids|verdict|claim|erratum|brief|prediction|gap|isrid|isrverdict|isrwitness|isrfinding)"
+BY_ID = (
+    r"\\(?:id|ids|verdict|claim|erratum|brief|prediction|gap"
+    r"|isrid|isrverdict|isrwitness|isrfinding)"
+)
 
 # Versions of the paper are names and not numbers.
 ALLOWED = {"3.0", "3.1"}
