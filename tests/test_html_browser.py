@@ -237,6 +237,14 @@ def test_it_fits_a_phone(browser, address):
         "for (const details of document.querySelectorAll('details')) details.open = true"
     )
     assert sheet.evaluate("document.documentElement.scrollWidth") <= 390
+    # A drawing of a page's width keeps it, and moves by itself.
+    width = sheet.evaluate(
+        "(async () => { const image = document.querySelector('figure img');"
+        ' image.src = \'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" width="662"'
+        ' height="200"/>\'; await image.decode(); return image.clientWidth; })()'
+    )
+    assert width >= 662
+    assert sheet.evaluate("document.documentElement.scrollWidth") <= 390
     assert sheet.wrong == []
     sheet.close()
 

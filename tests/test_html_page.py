@@ -99,6 +99,13 @@ def test_what_a_printed_proof_lacks_stands_beside_its_verdict(full):
     assert set(words.PROOFS) == {proof.value for proof in PrintedProof}
 
 
+def test_a_failure_is_shown_at_its_exact_witness(full):
+    heard = Read(page.page(only(full, "T8.3.b"))).words
+    fails = heard[heard.index(words.FAILS_AT.zh) + 1]
+    # The certified route has a bound of it, 0.023; the value itself is 0.
+    assert fails == "mu = Exp(1), pi = Exp(2/5), rho_min = 3/10: not 0 >= 3/10"
+
+
 def test_nothing_is_asked_of_anybody(text):
     for tag, attributes in Read(text).elements:
         assert tag not in ("link", "iframe", "object", "embed", "base")

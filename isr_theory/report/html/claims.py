@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from isr_theory.claim import Outcome, Route, Text
-from isr_theory.report.document import Document
+from isr_theory.report.document import Document, failing_witness
 from isr_theory.report.html import words
 from isr_theory.report.html.elements import add, both, labelled
 
@@ -73,7 +73,8 @@ def claim(parent: Element, row: Document, links: Links, full: Document) -> None:
 def _facts(body: Element, row: Document, full: Document) -> None:
     facts = add(body, "dl")
     _fact(facts, words.READ_AS, row["reading"])
-    for witness in _failing(row)[:1]:
+    witness = failing_witness(row)
+    if witness is not None:
         _fact(facts, words.FAILS_AT, _witness(witness))
     known = full.get("assumptions", {})
     if row["assumes"]:
@@ -108,11 +109,6 @@ def _fact(facts: Element, name: Text, value: Text | Mapping[str, str] | str) -> 
         add(facts, "dd", value)
     else:
         labelled(facts, "dd", value)
-
-
-def _failing(row: Document) -> list[Document]:
-    fails = (f["witness"] for f in row["findings"] if f["outcome"] == Outcome.FAILS)
-    return [witness for witness in fails if witness]
 
 
 def _witness(witness: Document) -> str:

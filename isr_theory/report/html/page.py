@@ -163,7 +163,8 @@ def _figures(part: Element, full: Document, drawn: Sequence[Picture]) -> None:
     verdicts = {row["id"]: row["verdict"] for row in full["claims"]}
     for picture in drawn:
         figure = add(part, "figure", id=f"figure-{picture.name}")
-        add(figure, "img", data_packed=picture.packed, alt=picture.caption)
+        drawing = add(figure, "div", class_="drawing")
+        add(drawing, "img", data_packed=picture.packed, alt=picture.caption)
         caption = add(figure, "figcaption")
         add(caption, "p", picture.caption)
         listed = add(caption, "p")
