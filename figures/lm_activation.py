@@ -46,7 +46,7 @@ def draw(tables: Tables, figure: Any) -> None:
         distances.bars(target, own, "kl", "deficit", ls="none", **look)
     acts.axvline(0.602, color=style.GREY, lw=0.6)
     acts.set(xscale="log", xlabel=r"KL$(\mu\,\|\,\pi)$, nats", ylabel="share of batches that act")
-    acts.legend(frameon=False, handlelength=1.4, fontsize=6)
+    acts.legend(frameon=False, handlelength=1.4)
     kls = distances.column(tables["rows"], "kl")
     line = [min(kls), max(kls)]
     target.axvspan(0.01, 0.04, color=style.GREY, alpha=0.15, lw=0)

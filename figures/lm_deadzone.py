@@ -63,7 +63,9 @@ def draw(tables: Tables, figure: Any) -> None:
                 rows = [r for r in tables["paths"] if (r["log"], r["way"], r["start"]) == wanted]
                 steps, spread = ([float(r[x]) for r in rows] for x in ("step", "sigma2"))
                 label = name if dash == "-" else None
-                axes.plot(steps, spread, color=color, ls=dash, lw=1.0, label=label)
+                # In the dead zone the rule is gamma = 1: its line lies upon a wider one.
+                width, over = (1.7, 1) if way == "gamma 1" else (1.0, 2)
+                axes.plot(steps, spread, color=color, ls=dash, lw=width, zorder=over, label=label)
         axes.axhline(-math.log(0.3), color=style.GREY, lw=0.6, zorder=0)
         axes.set(yscale="log", title=title, xlabel="steps")
     panels[0].set_ylabel(r"Var$_\mu$ log $w$")

@@ -41,14 +41,24 @@ def draw(tables: Tables, figure: Any) -> None:
     names = distances.policies(rows)
     for policy in names:
         own = distances.where(rows, policy=policy)
-        look = {"color": distances.color(names, policy), "ms": 2, "lw": 0.8, "label": policy}
+        look = {
+            "color": distances.color(names, policy),
+            "ms": 2,
+            "lw": 0.8,
+            "label": policy.upper(),
+        }
         curve.plot(distances.column(own, "closed"), distances.column(own, "deficit"), "o-", **look)
     both = distances.column(rows, "closed")
     line = [min(both), max(both)]
     curve.plot(line, line, color=style.GREY, lw=0.6)
     curve.axvline(1.204, color=style.GREY, lw=0.6, ls=":")
-    curve.set(xscale="log", yscale="log", xlabel=r"$\gamma^2\sigma^2$", ylabel=r"$-\log$(ESS/n)")
-    curve.legend(frameon=False, handlelength=1.2, fontsize=6)
+    curve.set(
+        xscale="log",
+        yscale="log",
+        xlabel=r"$\gamma^2\sigma^2$",
+        ylabel=r"$-\log\,(\mathrm{ESS}/n)$",
+    )
+    curve.legend(frameon=False, handlelength=1.2)
     shown = {**distances.TASKS, "all": ("D", "all")}
     for task, (mark, words) in shown.items():
         own = distances.where(tables["off"], task=task)
@@ -60,6 +70,8 @@ def draw(tables: Tables, figure: Any) -> None:
     line = [min(sizes), max(sizes)]
     error.plot(line, line, color=style.GREY, lw=0.6)
     error.plot(line, [x / 2 for x in line], color=style.GREY, lw=0.6, ls="--")
-    error.set(xscale="log", yscale="log", xlabel="closed form off by", ylabel="with cumulants")
+    error.set(
+        xscale="log", yscale="log", xlabel="closed form off by", ylabel="off by with cumulants"
+    )
     error.xaxis.set_minor_formatter("")
-    error.legend(frameon=False, handlelength=1.2, fontsize=6)
+    error.legend(frameon=False, handlelength=1.2)

@@ -17,10 +17,10 @@ CAPTION = """
 """
 SIZE = (style.PAGE, 4.2)
 PANELS = (
-    ("plain, one", "plain, r = 1"),
-    ("plain, graded", "plain, graded r"),
-    ("self, one", "self-normalised, r = 1"),
-    ("self, graded", "self-normalised, graded r"),
+    ("plain, one", "plain, $r = 1$"),
+    ("plain, graded", "plain, graded $r$"),
+    ("self, one", "self-normalised, $r = 1$"),
+    ("self, graded", "self-normalised, graded $r$"),
 )
 
 
@@ -51,7 +51,7 @@ def draw(tables: Tables, figure: Any) -> None:
             own = distances.where(tables["curves"], policy=policy, kind=kind)
             at, value = distances.column(own, "gamma"), distances.column(own, "variance")
             color = distances.color(names, policy)
-            axes.plot(at, value, color=color, lw=0.9, label=policy)
+            axes.plot(at, value, color=color, lw=0.9, label=policy.upper())
             least = min(range(len(value)), key=value.__getitem__)
             axes.plot(at[least], value[least], "o", color=color, ms=3)
         if kind.endswith("one"):

@@ -54,14 +54,13 @@ def draw(tables: Tables, figure: Any) -> None:
     for policy in names:
         own = distances.where(rows, policy=policy)
         at, values = distances.column(own, "tokens"), distances.column(own, "exact")
-        rate.plot(
-            at, values, "o-", color=distances.color(names, policy), ms=2, lw=0.8, label=policy
-        )
+        look = {"color": distances.color(names, policy), "ms": 2, "label": policy.upper()}
+        rate.plot(at, values, "o-", lw=0.8, **look)
     rate.plot(at, [values[0] * (t / at[0]) ** -0.5 for t in at], color=style.GREY, lw=0.6, ls="--")
     rate.axhline(1, color=style.GREY, lw=0.5)
-    rate.set(xscale="log", yscale="log", xlabel="first T tokens", ylabel=r"$\gamma^*$")
-    rate.set_ylim(bottom=0.1)
-    rate.legend(frameon=False, handlelength=1.2, fontsize=6, loc="lower left")
+    rate.set(xscale="log", yscale="log", xlabel="first $T$ tokens", ylabel=r"$\gamma^*$")
+    rate.set_ylim(bottom=0.02)
+    rate.legend(frameon=False, handlelength=1.2, loc="lower left")
     for method, words, color, mark in LINES:
         own = distances.where(tables["methods"], task="longest", method=method)
         look = {"color": color, "marker": mark, "ms": 3.5, "lw": 0.8, "label": words}
@@ -70,6 +69,6 @@ def draw(tables: Tables, figure: Any) -> None:
         going = [row for row in words_own if row["way"] != ""]
         way.plot(distances.column(going, "kl"), distances.column(going, "way"), **look)
     ess.axhline(0.3, color=style.GREY, lw=0.5)
-    for axes, label in ((ess, "ESS/n"), (way, "share of the way to the policy")):
+    for axes, label in ((ess, "ESS/$n$"), (way, "share of the way to the policy")):
         axes.set(xscale="log", xlabel=r"KL$(\mu\,\|\,\pi)$, nats", ylabel=label)
     ess.legend(frameon=False, handlelength=1.4)

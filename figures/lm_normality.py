@@ -43,17 +43,17 @@ def draw(tables: Tables, figure: Any) -> None:
             own = distances.where(rows, policy=policy)
             at, values = distances.column(own, "tokens"), distances.column(own, name)
             color = distances.color(names, policy)
-            axes.plot(at, [abs(v) for v in values], color=color, lw=0.8, label=policy)
+            axes.plot(at, [abs(v) for v in values], color=color, lw=0.8, label=policy.upper())
             for t, v in zip(at, values, strict=True):
                 face = color if v > 0 else "white"
                 axes.plot(t, abs(v), "o", ms=2.5, mfc=face, mec=color, mew=0.6)
         first = max(abs(v) for v in distances.column(rows, name))
         guide = [first * (t / at[0]) ** power for t in at]
         axes.plot(at, guide, color=style.GREY, lw=0.6, ls="--")
-        axes.set(xscale="log", yscale="log", xlabel="first T tokens", ylabel=f"|{name}|")
+        axes.set(xscale="log", yscale="log", xlabel="first $T$ tokens", ylabel=f"|{name}|")
     # Near mu the skewness is 0 but for noise, of which a logarithm would make a valley.
     skewness.set_ylim(bottom=1e-2)
-    kurtosis.legend(frameon=False, handlelength=1.2, fontsize=6, loc="lower left")
+    kurtosis.legend(frameon=False, handlelength=1.2, loc="lower left")
     _ratios(ratio, tables["ratios"])
 
 
@@ -67,4 +67,4 @@ def _ratios(axes: Any, rows: Any) -> None:
         look = {"marker": mark, "ms": 3, "lw": 0.6, "color": color, "label": words}
         distances.bars(axes, own, "kl", "ratio", **look)
     axes.set(xscale="log", xlabel=r"KL$(\mu\,\|\,\pi)$, nats", ylabel=r"2 KL / Var$(\log w)$")
-    axes.legend(frameon=False, handlelength=1.2, fontsize=6)
+    axes.legend(frameon=False, handlelength=1.2)

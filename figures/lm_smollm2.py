@@ -59,7 +59,7 @@ def draw(tables: Tables, figure: Any) -> None:
             color=color,
             label=rf"strength {strength:g}, $\sigma^2$ = {sigma2:.2f}",
         )
-    left.set(xlabel=r"$\gamma$", ylabel="ESS/n", ylim=(0, 1.03))
+    left.set(xlabel=r"$\gamma$", ylabel="ESS/$n$", ylim=(0, 1.03))
     left.legend(frameon=False, loc="lower left")
     rows = list(tables["reached"])
     places = range(len(rows))
@@ -68,7 +68,7 @@ def draw(tables: Tables, figure: Any) -> None:
     for target in {float(row["target"]) for row in rows}:
         right.axhline(target, color=style.GREY, lw=0.6, ls="--")
     right.set_xticks(list(places), [NAMES[str(row["method"])] for row in rows])
-    right.set(ylabel="ESS/n on the other half", xlim=(-0.5, len(rows) - 0.5))
+    right.set(ylabel="ESS/$n$ on the other half", xlim=(-0.5, len(rows) - 0.5))
 
 
 def _bars(rows: list[Row], name: str) -> list[list[float]]:

@@ -61,10 +61,10 @@ def draw(tables: Tables, figure: Any) -> None:
             axes.plot(sizes, [_mean(own, n, name) for n in sizes], **look)
     for axes, title in ((longest, "longest task"), (mixed, "all tasks together")):
         axes.axhline(0.95, color=style.GREY, lw=0.6)
-        axes.set(xscale="log", ylim=(0, 1.03), xlabel="n of the batch", title=title)
+        axes.set(xscale="log", ylim=(0, 1.03), xlabel="$n$ of the batch", title=title)
     longest.set_ylabel("share that meets the target")
     middle.axhline(1, color=style.GREY, lw=0.6)
-    middle.set(xscale="log", yscale="log", xlabel="n of the batch", title="longest task")
+    middle.set(xscale="log", yscale="log", xlabel="$n$ of the batch", title="longest task")
     middle.set_ylabel("log ESS over log target")
     handles = longest.get_legend_handles_labels()
     figure.legend(*handles, loc="outside upper center", ncols=5, frameon=False)

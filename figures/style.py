@@ -85,7 +85,21 @@ def sheet(size: tuple[float, float], foot: str) -> Figure:
 
 def save(figure: Figure, stem: Path) -> list[Path]:
     """Write PDF, SVG and PNG of the printed size, and return their paths."""
+    _settle(figure)
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in METADATA]
     for path, (kind, metadata) in zip(paths, METADATA.items(), strict=True):
         figure.savefig(path, format=kind, metadata=metadata)
     return paths
+
+
+def _settle(figure: Figure) -> None:
+    """Lay the figure out once, and round.
+
+    The solver of the layout differs in the last bit with where its variables lie in memory, and
+    an SVG names the frame of each panel by a hash of every bit of it.
+    """
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes in figure.axes:
+        left, bottom, width, height = (round(x, 6) for x in axes.get_position(original=True).bounds)
+        axes.set_position((left, bottom, width, height))

@@ -75,7 +75,7 @@ def _rows(name: str, law: Sequence[float]) -> list[Row]:
 
 
 LOOK = {
-    FORWARD: (style.ORANGE, (5.5, 0.085), "forward KL"),
+    FORWARD: (style.ORANGE, (6.0, 0.1), "forward KL"),
     REVERSE: (style.BLUE, (-2.5, 0.51), "reverse KL"),
 }
 SHADES = (style.GREY, style.SKY, style.GREEN, style.ORANGE, style.BLACK)

@@ -21,6 +21,10 @@ FORMULA = re.compile(
     r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>',
     re.S,
 )
+# What the converter does not know, or sets unlike TeX: `log pi` needs a space, and |x| has none.
+ARG = re.compile(r"\\arg(?![a-zA-Z])")
+NAKED = re.compile(r"\\log(?=\s*(?!\\left|\\big)\\?[a-zA-Z])")
+BAR = re.compile('<mo((?: stretchy="[a-z]+")?)>&#x0007C;</mo>')
 # Code keeps its ids as they are, and so do headings and links, whose text must stay plain.
 PLAIN = re.compile(r"(```.*?```|`[^`\n]*`|\[[^\]]*\]\([^)]*\)|^#.*?$)", re.S | re.M)
 
@@ -50,5 +54,10 @@ def on_page_content(text: str, **_: Any) -> str:
 
 
 def _mathml(found: re.Match[str]) -> str:
+    formula = ARG.sub(r"\\operatorname{arg}", html.unescape(found[2]).strip())
+    formula = NAKED.sub(r"\g<0>\\,", formula)
     display = "block" if found[1] == "div" else "inline"
-    return str(converter.convert(html.unescape(found[2]).strip(), display=display))
+    drawn = str(converter.convert(formula, display=display))
+    drawn = BAR.sub(r'<mo\1 lspace="0" rspace="0">&#x0007C;</mo>', drawn)
+    # On a phone a long formula is moved under the finger, and not the page.
+    return drawn if display == "inline" else f'<div style="overflow-x: auto">{drawn}</div>'

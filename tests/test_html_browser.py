@@ -191,8 +191,11 @@ def test_links_lead_to_a_claim_that_a_filter_hides(sheet):
 
 def test_the_graph_leads_to_claims(sheet):
     sheet.get_by_text("Show the graph").click()
+    body = sheet.locator("[id='T8.2'] .body")
+    assert not body.is_visible()
     sheet.locator("svg a[href='#T8.2']").click()
-    sheet.locator("[id='T8.2'] .body").wait_for(state="visible")
+    body.wait_for(state="visible")
+    assert sheet.evaluate("document.activeElement.parentElement.id") == "T8.2"
 
 
 def test_the_language_is_switched_everywhere(sheet, full):
@@ -233,6 +236,14 @@ def test_it_fits_a_phone(browser, address):
     sheet.evaluate(
         "for (const details of document.querySelectorAll('details')) details.open = true"
     )
+    assert sheet.evaluate("document.documentElement.scrollWidth") <= 390
+    # A drawing of a page's width keeps it, and moves by itself.
+    width = sheet.evaluate(
+        "(async () => { const image = document.querySelector('figure img');"
+        ' image.src = \'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" width="662"'
+        ' height="200"/>\'; await image.decode(); return image.clientWidth; })()'
+    )
+    assert width >= 662
     assert sheet.evaluate("document.documentElement.scrollWidth") <= 390
     assert sheet.wrong == []
     sheet.close()

@@ -14,11 +14,11 @@ import sympy
 
 from figures import captions
 from isr_theory import verify
-from isr_theory.claim import Text, Verdict
+from isr_theory.claim import PrintedProof, Text, Verdict
 from isr_theory.claims import ledger
 from isr_theory.judge import Options, judge
 from isr_theory.report import document, graph, html
-from isr_theory.report.html import assets, claims, laws, page, pictures, relations
+from isr_theory.report.html import assets, claims, laws, page, pictures, relations, words
 
 ROOT = Path(__file__).parent.parent
 SOME = ("T8.2", "T8.3.a", "T8.3.b", "T8.3.b.fix", "C7.5.b", "C7.5.b.fix")
@@ -78,6 +78,32 @@ def test_every_claim_is_there_with_all_that_is_known_of_it(full, text):
     assert len(set(ids)) == len(ids)
     links = {a["href"][1:] for _, a in read.elements if "href" in a}
     assert links <= set(ids)
+
+
+def test_what_a_printed_proof_lacks_stands_beside_its_verdict(full):
+    rows = {row["id"]: row for row in full["claims"] if row["proof_remark"]}
+    assert {row["printed_proof"] for row in rows.values()} == {"gap", "wrong"}
+    for id, row in rows.items():
+        heard = Read(page.page(only(full, id))).words
+        # From the facts on: the filter above has the same words.
+        at = heard.index("Printed proof", heard.index(row["finding"]["zh"]))
+        assert heard[at : at + 8] == [
+            *words.PROOF,
+            *words.PROOFS[row["printed_proof"]],
+            *words.LACKS,
+            *(row["proof_remark"][language] for language in ("en", "zh")),
+        ]
+    (row,) = only(full, "T8.2")["claims"]
+    assert row["proof_remark"] is None
+    assert words.LACKS.en not in Read(page.page(only(full, "T8.2"))).words
+    assert set(words.PROOFS) == {proof.value for proof in PrintedProof}
+
+
+def test_a_failure_is_shown_at_its_exact_witness(full):
+    heard = Read(page.page(only(full, "T8.3.b"))).words
+    fails = heard[heard.index(words.FAILS_AT.zh) + 1]
+    # The certified route has a bound of it, 0.023; the value itself is 0.
+    assert fails == "mu = Exp(1), pi = Exp(2/5), rho_min = 3/10: not 0 >= 3/10"
 
 
 def test_nothing_is_asked_of_anybody(text):

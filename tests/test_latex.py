@@ -123,6 +123,13 @@ def test_counts_agree_with_the_summary():
     assert counts["refuted statements of the paper"] < counts["statements of the paper"]
     sections = [row["section"] for row in COMMITTED["claims"]]
     assert counts["beyond the paper"] == sections.count("beyond")
+    predicted = [row for row in COMMITTED["claims"] if row["predicted"]]
+    assert counts["predictions"] == len(predicted)
+    # What was predicted to be refuted, and is, did not fail.
+    as_predicted = [row for row in predicted if row["verdict"] == row["predicted"]]
+    assert any(row["verdict"] == "REFUTED" for row in as_predicted)
+    apart = counts["failed predictions"] + counts["undecided predictions"]
+    assert counts["predictions"] == len(as_predicted) + apart
 
 
 def test_the_command_writes_what_the_committed_document_gives(tmp_path, capsys):

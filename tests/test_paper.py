@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from figures.__main__ import catalogue
 from isr_theory.report.markdown import LABELLED
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +18,10 @@ CLAIMS = {row["id"]: row for row in COMMITTED["claims"]}
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in PAPER.glob("**/*.tex")
            if "out" not in path.relative_to(PAPER).parts}  # fmt: skip
 SECTIONS = {name: text for name, text in SOURCES.items() if name != "preamble.tex"}
-BY_ID = r"\\(?:id|ids|verdict|claim|erratum|brief|gap|isrid|isrverdict|isrwitness|isrfinding)"
+BY_ID = (
+    r"\\(?:id|ids|verdict|claim|erratum|brief|prediction|gap"
+    r"|isrid|isrverdict|isrwitness|isrfinding)"
+)
 
 # Versions of the paper are names and not numbers.
 ALLOWED = {"3.0", "3.1"}
@@ -72,17 +76,27 @@ def test_what_is_refuted_is_called_so_and_what_holds_is_not(name):
         assert CLAIMS[id]["verdict"] == "REFUTED"
     for id in re.findall(r"\\claim\{([A-Z][^}]*)\}", text):
         assert CLAIMS[id]["verdict"] in ("VERIFIED", "SUPPORTED")
+    for id in re.findall(r"\\brief\{([A-Z][^}]*)\}", text):
+        assert not CLAIMS[id]["predicted"]
+    for id in re.findall(r"\\prediction\{([A-Z][^}]*)\}", text):
+        assert CLAIMS[id]["predicted"] in ("SUPPORTED", "REFUTED")
     for id in re.findall(r"\\gap\{([^}]*)\}", text):
         assert CLAIMS[id]["proof_remark"]
 
 
 def test_every_statement_of_the_original_and_every_new_one_is_named():
     named = set().union(*(ids(text) for text in SECTIONS.values()))
-    # The two forms of a claim on language models are for the section about them.
     missing = {id for id, row in CLAIMS.items() if row["section"] != "experiments"} - named
     assert not missing
-    assert {id for id in CLAIMS if id.startswith("BAN.")} <= named
+    assert {id for id in CLAIMS if id.startswith(("BAN.", "LM."))} <= named
     assert sum(bool(LABELLED.match(id)) for id in named) > 50
+
+
+def test_every_figure_is_in_the_paper_and_is_referred_to():
+    text = "".join(SECTIONS.values())
+    placed = re.findall(r"\\isrfigure\{(\w+)\}", text)
+    assert sorted(placed) == sorted(catalogue())
+    assert set(re.findall(r"\\seefigure\{(\w+)\}", text)) == set(placed)
 
 
 def test_every_printed_label_is_stated_in_full():

@@ -203,7 +203,7 @@ T4_2_B = Draft(
     section="4.2",
     kind=Kind.IDENTITY,
     title=Text(
-        "The effective target, differentiated as printed", "有效目标分布（按印刷式对目标求导）"
+        "The effective target, differentiated as printed", "有效目标分布（按原式，对目标也求导）"
     ),
     finding=Text(
         "False as printed: pi_eff depends on theta, and the full gradient has another direction.",

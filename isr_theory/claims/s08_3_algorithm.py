@@ -283,7 +283,7 @@ A8_4_B = Draft(
     finding=Text(
         "Where π is 0 on part of a batch, S² is not a number and the listing returns γ = 1, which"
         " can miss a target that a smaller γ meets.",
-        "若 π 在批中某些样本上为 0，则 S² 非数，算法返回 γ = 1；而较小的 γ 本可达到目标。",
+        "若 π 在批中某些样本上为 0，则 S² 无定义（NaN），算法返回 γ = 1；而较小的 γ 本可达到目标。",
     ),
     statement=r"\mathrm{ESS}_\gamma/n \ge \rho_{\min}\ \text{at the returned } \gamma,"
     r"\ \text{for every batch}",

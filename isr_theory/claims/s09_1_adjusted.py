@@ -41,9 +41,10 @@ T9_1_A = Draft(
         "The reward-adjusted gamma for weights w^γ e^(r/τ)", "奖励调整的 γ：权重 w^γ e^(r/τ)"
     ),
     finding=Text(
-        "It misses its target wherever it is below 1: ESS/n is 0.140, not 0.3, at σ² = 4 and"
-        " Var(r)/τ² = 1.",
-        "凡 γ < 1 时均达不到目标：σ² = 4、Var(r)/τ² = 1 时 ESS/n 为 0.140，不足 0.3。",
+        "For a reward independent of log w it misses its target wherever it is below 1: ESS/n is"
+        " 0.140, not 0.3, at σ² = 4 and Var(r)/τ² = 1.",
+        "奖励与 log w 独立时，凡 γ < 1 均达不到目标：σ² = 4、Var(r)/τ² = 1 时 ESS/n 为 0.140，"
+        "不足 0.3。",
     ),
     statement=r"\gamma^*_r = \min\Bigl(1, \sqrt{\tfrac{-\log\rho_{\min}}"
     r"{\sigma^2+\sigma_r^2/\tau^2}}\Bigr)\ \Rightarrow\ "

@@ -292,7 +292,9 @@ T9_1_C = Draft(
     "T9.1.c",
     section="9.1",
     kind=Kind.OPTIMUM,
-    title=Text("Where the printed rule is exact: (w e^(r/τ))^γ", "印刷公式精确之处：(w e^(r/τ))^γ"),
+    title=Text(
+        "Where the printed rule is exact: (w e^(r/τ))^γ", "原文公式精确成立的情形：(w e^(r/τ))^γ"
+    ),
     finding=Text(
         "It is the largest γ with ESS/n ≥ ρ_min for weights (w e^(r/τ))^γ, r normal and independent"
         " of w: the reward is flattened too.",

@@ -41,7 +41,7 @@ INT9_1 = Draft(
     finding=Text(
         "Not if the reward leans against log w: for R/τ = −½ log w, σ² = 4 the gamma of no reward,"
         " 0.549, leaves ESS/n at 0.991, and even γ = 1 meets 0.3.",
-        "若奖励与 log w 反向则不然：R/τ = −½ log w、σ² = 4 时，无奖励的 γ = 0.549 处"
+        "若奖励与 log w 负相关则不然：R/τ = −½ log w、σ² = 4 时，无奖励的 γ = 0.549 处"
         " ESS/n 为 0.991，甚至 γ = 1 也达到 0.3。",
     ),
     statement=r"\mathrm{Var}(R/\tau) > 0\ \Rightarrow\ "

@@ -154,7 +154,7 @@ GAMMA_SET = Draft(
     finding=Text(
         "A positive gamma_min overrides the constraint without a word, also on batches where the"
         " closed form alone meets it.",
-        "正的 gamma_min 会无声地压过约束，即使闭式解本身满足约束也是如此。",
+        "正的 gamma_min 会静默地覆盖约束，即使闭式解本身满足约束也是如此。",
     ),
     statement=r"\mathrm{ESS}_\gamma/n \ge \rho_{\min}\ \text{at the}\ \gamma\ \text{in use}",
     subject=trainer_gamma,

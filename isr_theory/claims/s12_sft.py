@@ -67,7 +67,7 @@ SFT = Draft(
     finding=Text(
         "Only at γ = 0. Near the reference the rule sets γ = 1, where the step can point against"
         " that of SFT on the same batch.",
-        "仅当 γ = 0。在参考模型附近规则取 γ = 1，此时该步可与同一批上 SFT 的方向相反。",
+        "仅当 γ = 0 时成立。在参考模型附近规则取 γ = 1，此时更新方向可与同一批上 SFT 的方向相反。",
     ),
     statement=r"r \equiv 1:\quad \nabla\mathrm{loss} ="
     r" c\,\nabla\bigl(-\tfrac1n\sum_i\log\pi_i\bigr),\ c > 0",

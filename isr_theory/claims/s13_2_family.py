@@ -352,7 +352,7 @@ GEN_MODES = Draft(
     ),
     finding=Text(
         "False for r = 1: at gamma = 1 a policy with half its mass in the valley does not move.",
-        "r≡1 时不成立：γ=1 时一半质量位于谷中的策略原地不动。",
+        "r≡1 时不成立：γ=1 时一半概率质量位于谷中的策略原地不动。",
     ),
     statement=r"\langle g_1, \mu - \pi\rangle \ge \tfrac1{100}\langle g_0, \mu - \pi\rangle",
     subject=formulas.reshaped_gradient,

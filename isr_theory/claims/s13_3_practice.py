@@ -387,7 +387,7 @@ RL_FIX = Draft(
     finding=Text(
         "ESS/n of w^gamma r is mu(r=1) times the ESS/n among the rewarded, so it never passes "
         "mu(r=1), whatever gamma.",
-        "w^γ r 的 ESS/n 等于 μ(r=1) 乘以获奖样本内的 ESS/n，故无论 γ 为何都不超过 μ(r=1)。",
+        "w^γ r 的 ESS/n 等于 μ(r=1) 乘以奖励为 1 的样本内的 ESS/n，故无论 γ 为何都不超过 μ(r=1)。",
     ),
     statement=r"\mathrm{ESS}(w^\gamma \mathbf 1_A)/n = \mu(A)\,\mathrm{ESS}_A(w^\gamma)/n_A",
     subject=rewarded_ess,

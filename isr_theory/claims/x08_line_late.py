@@ -51,7 +51,7 @@ V9_SLOPE = Draft(
         "A sign slip: the slope is sigma((C - log w)/tau), near 1 far below C, as version 9 says"
         " beside it; the printed one is near 0 there. At log w = 0, C = tau = 1: 0.731, not 0.269.",
         "符号笔误：斜率应为 σ((C−log w)/τ)，在远低于 C 处近 1（原文旁注亦如此），"
-        "而所印公式在该处近 0。log w = 0、C = τ = 1 时为 0.731，而非 0.269。",
+        "而原文公式在该处近 0。log w = 0、C = τ = 1 时为 0.731，而非 0.269。",
     ),
     statement=r"\frac{d}{d\log w}\bigl[C - \tau\log(1 + e^{(C-\log w)/\tau})\bigr]"
     r" = \sigma\bigl((\log w - C)/\tau\bigr)",

@@ -97,22 +97,22 @@ _CHINESE = _Words(
     title="《IS Reshape》（v3.0）勘误",
     intro=(
         "本页由 `make verdicts` 从论断库自动生成，请勿手改。[英文版](errata.md)。每条依次给出："
-        "按此处读法的原陈述、使其失效的精确反例点、错在何处，以及成立的修正陈述。"
+        "按此处读法的原文陈述、使其失效的精确反例点、错在何处，以及成立的修正陈述。"
         "`python -m isr_theory.verify explain ID` 会重新计算并列出证据与读法。"
         "同一句话若有多种读法，可能一种为假而另一种为真：全部读法见 [verdicts.md](verdicts.md)。"
         "公式与反例坐标照录自论断库，其中的英文词不译。"
     ),
     counts="共判定 {printed} 条陈述，其中 {refuted} 条按所给读法为假；"
-    "另有 {proofs} 条陈述成立，但所印证明不足。",
-    printed="原陈述：",
+    "另有 {proofs} 条陈述成立，但原文证明不完备。",
+    printed="原文陈述：",
     witness="反例点",
     right="应改为",
-    proof={"wrong": "所印证明有误：", "gap": "所印证明有缺口："},
+    proof={"wrong": "原文证明有误：", "gap": "原文证明有缺口："},
     stop="。",
     comma="，",
     colon="：",
-    other_proofs="结论成立而证明不足者",
-    other_intro="结论成立，但所印证明并未证出。",
+    other_proofs="结论成立而证明不完备者",
+    other_intro="下列结论成立，但原文的证明不足以推出。",
 )
 PAGES = {"errata.md": _ENGLISH, "errata.zh.md": _CHINESE}
 

@@ -22,7 +22,7 @@ DIGITS = 4
 
 ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file.
 % \isrverdict{ID} \isrtitle{ID} \isrfinding{ID} \isrstatement{ID} \isrproof{ID} \isrremark{ID}
-% \isrwitness{ID} \isrroutes{ID} \isrsource{ID} \isrid{ID} \isrnumber{ID}{NAME}
+% \isrwitness{ID} \isrroutes{ID} \isrsource{ID} \isrpredicted{ID} \isrid{ID} \isrnumber{ID}{NAME}
 % \isrnumber*{ID}{NAME} (rounded) \isrcount{WHAT} \isrtable (needs longtable and array).
 % \isrstatement is for text and breaks into lines; \isrlabel may be redefined: an id in the table.
 \def\isrset#1#2#3{\expandafter\gdef\csname isr@#1@#2\endcsname{#3}}
@@ -43,13 +43,14 @@ ACCESS = r"""% Made by isr_theory from its ledger: change a claim, not this file
 \NewDocumentCommand\isrremark{m}{\isrfield{remark}{#1}}
 \NewDocumentCommand\isrwitness{m}{\isrfield{witness}{#1}}
 \NewDocumentCommand\isrsource{m}{\isrfield{source}{#1}}
+\NewDocumentCommand\isrpredicted{m}{\isrfield{predicted}{#1}}
 \NewDocumentCommand\isrnumber{s m m}{\ifcsname isr@verdict@#2\endcsname
   \isrfetch{\IfBooleanTF{#1}{round}{number}}{#2@#3}{claim '#2' has no number '#3'}%
   \else\isrunknown{#2}\fi}
 \NewDocumentCommand\isrcount{m}{\isrfetch{count}{#1}{nothing is counted as '#1'}}
 """
 TABLE = r"""\begin{longtable}{@{}l>{\raggedright\arraybackslash}p{0.52\linewidth}ll@{}}
-claim & statement & verdict & proof \\\hline\endhead
+claim & statement & verdict & proof \\\hline\noalign{\vskip2pt}\endhead
 """
 
 
@@ -88,8 +89,14 @@ def _counts(full: Document) -> dict[str, int]:
         ),
         "beyond the paper": sum(row["section"] == "beyond" for row in rows),
         "predictions": len(predictions),
-        "refuted predictions": sum(row["verdict"] == "REFUTED" for row in predictions),
+        "failed predictions": sum(_failed(row) for row in predictions),
+        "undecided predictions": sum(row["verdict"] == "OPEN" for row in predictions),
     }
+
+
+def _failed(row: Document) -> bool:
+    """Say whether the opposite of what was predicted came out; OPEN is neither."""
+    return {row["verdict"], row["predicted"]} == {"SUPPORTED", "REFUTED"}
 
 
 def _of_paper(row: Document) -> bool:
@@ -113,6 +120,8 @@ def _settings(row: Document) -> Iterator[str]:
         yield _set("remark", id, tex(row["proof_remark"]["en"]))
     if row["source"]:
         yield _set("source", id, tex(row["source"]))
+    if row["predicted"]:
+        yield _set("predicted", id, row["predicted"])
     if witness is not None:
         yield _set("witness", id, _witness(witness))
     for name, value in row["numbers"].items():

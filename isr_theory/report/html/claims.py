@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from xml.etree.ElementTree import Element
 
 from isr_theory.claim import Outcome, Route, Text
-from isr_theory.report.document import Document
+from isr_theory.report.document import Document, failing_witness
 from isr_theory.report.html import words
 from isr_theory.report.html.elements import add, both, labelled
 
@@ -73,7 +73,8 @@ def claim(parent: Element, row: Document, links: Links, full: Document) -> None:
 def _facts(body: Element, row: Document, full: Document) -> None:
     facts = add(body, "dl")
     _fact(facts, words.READ_AS, row["reading"])
-    for witness in _failing(row)[:1]:
+    witness = failing_witness(row)
+    if witness is not None:
         _fact(facts, words.FAILS_AT, _witness(witness))
     known = full.get("assumptions", {})
     if row["assumes"]:
@@ -86,7 +87,8 @@ def _facts(body: Element, row: Document, full: Document) -> None:
             both(more, words.WITHOUT)
             add(more, "span", f": {without}")
     _fact(facts, words.PREDICTED, row["predicted"] or "")
-    _fact(facts, words.PROOF, row["printed_proof"])
+    _fact(facts, words.PROOF, words.PROOFS[row["printed_proof"]])
+    _fact(facts, words.LACKS, row["proof_remark"] or "")
     _fact(facts, words.ONE_ROUTE, row["reason"])
     _fact(facts, words.SOURCE, row["source"])
     numbers = "; ".join(f"{name} = {value}" for name, value in row["numbers"].items())
@@ -99,15 +101,14 @@ def _facts(body: Element, row: Document, full: Document) -> None:
     _fact(facts, words.PROBLEM, "; ".join(problems))
 
 
-def _fact(facts: Element, name: Text, value: str) -> None:
-    if value:
-        labelled(facts, "dt", name)
+def _fact(facts: Element, name: Text, value: Text | Mapping[str, str] | str) -> None:
+    if not value:
+        return
+    labelled(facts, "dt", name)
+    if isinstance(value, str):
         add(facts, "dd", value)
-
-
-def _failing(row: Document) -> list[Document]:
-    fails = (f["witness"] for f in row["findings"] if f["outcome"] == Outcome.FAILS)
-    return [witness for witness in fails if witness]
+    else:
+        labelled(facts, "dd", value)
 
 
 def _witness(witness: Document) -> str:

@@ -138,7 +138,7 @@ def _filter(part: Element, sections: Mapping[str, Text]) -> None:
     _select(form, "section", words.SECTION, sections)
     _select(form, "verdict", words.VERDICT, {x.value: x.value for x in Verdict})
     _select(form, "route", words.ROUTE, {x.value: x.value for x in Route})
-    _select(form, "proof", words.PROOF, {x.value: x.value for x in PrintedProof})
+    _select(form, "proof", words.PROOF, {x.value: words.PROOFS[x.value] for x in PrintedProof})
     buttons = add(form, "div", class_="buttons")
     for id, name in (
         ("show-all", words.RESET),
@@ -163,7 +163,8 @@ def _figures(part: Element, full: Document, drawn: Sequence[Picture]) -> None:
     verdicts = {row["id"]: row["verdict"] for row in full["claims"]}
     for picture in drawn:
         figure = add(part, "figure", id=f"figure-{picture.name}")
-        add(figure, "img", data_packed=picture.packed, alt=picture.caption)
+        drawing = add(figure, "div", class_="drawing")
+        add(drawing, "img", data_packed=picture.packed, alt=picture.caption)
         caption = add(figure, "figcaption")
         add(caption, "p", picture.caption)
         listed = add(caption, "p")

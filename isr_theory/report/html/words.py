@@ -47,6 +47,13 @@ SECTION = Text("Section", "章节")
 VERDICT = Text("Verdict", "结论")
 ROUTE = Text("Route", "途径")
 PROOF = Text("Printed proof", "原文证明")
+PROOFS = {
+    "complete": Text("complete", "完整"),
+    "gap": Text("gap", "有缺口"),
+    "wrong": Text("wrong", "有误"),
+    "none": Text("none", "未给出"),
+}
+LACKS = Text("What the proof lacks", "证明所缺")
 RESET = Text("Show all", "全部显示")
 OPEN_ALL = Text("Open these", "展开所列")
 CLOSE_ALL = Text("Close all", "全部收起")
