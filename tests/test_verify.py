@@ -206,21 +206,19 @@ def test_ctrl_c_leaves_a_clear_line_and_no_file(tmp_path, jobs):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_what_helps_a_run_ends_with_it_whatever_it_does(how, tmp_path):
-    ledger = tmp_path / "slow.py"
+    # Each of the two claims says that it is being judged, by a file, and then takes its time.
+    judged = "__import__('pathlib').Path({!r}, str(__import__('os').getpid())).touch()"
+    ledger, busy = tmp_path / "slow.py", tmp_path / "busy"
+    busy.mkdir()
     own = (ROOT / "docs" / "own_claims.py").read_text(encoding="utf-8")
-    ledger.write_text(
-        own.replace(
-            "    return symbolic.equal",
-            "    __import__('time').sleep(600)\n    return symbolic.equal",
-        )
-    )
+    asleep = f"    {judged.format(str(busy))}\n    __import__('time').sleep(600)\n"
+    ledger.write_text(own.replace("    return symbolic.", f"{asleep}    return symbolic."))
     command = [*COMMAND, "all", "--jobs", "2", "--ledger", ledger]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as run:
-        # The false claim has been judged, so that both processes are up; the other one sleeps.
-        parent = psutil.Process(run.pid)
-        while sum(child.cpu_times().user > 0.5 for child in parent.children()) < 2:
+        while len(list(busy.iterdir())) < 2:
             assert run.poll() is None
             time.sleep(0.05)
+        parent = psutil.Process(run.pid)
         helpers = parent.children()
         run.send_signal(how)
         run.wait(timeout=60)
