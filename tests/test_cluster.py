@@ -75,7 +75,8 @@ def test_processes_of_its_own_give_the_same(log):
     same(tally_log(found, layout), tally_log(found, layout, jobs=2))
 
 
-def test_a_scheduler_that_is_not_there_is_named(log):
+def test_a_scheduler_that_is_not_there_is_named(log, monkeypatch):
     found, layout = log
+    monkeypatch.setattr("isr_theory.diagnose.cluster.PATIENCE", "500ms")
     with pytest.raises(LogError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         tally_log(found, layout, scheduler="tcp://127.0.0.1:9")

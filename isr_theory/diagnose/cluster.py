@@ -22,6 +22,8 @@ from isr_theory.diagnose.strata import TooManyNamesError
 from isr_theory.diagnose.tally import Tally, merge_tallies, tally_piece, tally_rows
 
 Progress = Callable[[Piece, int], None]
+# How long a Dask scheduler may take to answer: a busy one takes seconds.
+PATIENCE = "20s"
 
 
 def tally_log(
@@ -108,7 +110,7 @@ def _client(jobs: int, scheduler: str | None) -> Iterator[Any]:
         raise LogError('several processes need Dask: pip install "isr-theory[cluster]"') from None
     if scheduler is not None:
         try:
-            client = Client(scheduler, timeout="20s")
+            client = Client(scheduler, timeout=PATIENCE)
         except (OSError, ValueError) as error:
             raise LogError(f"no Dask scheduler answers at {scheduler}: {error}") from None
         with client:
