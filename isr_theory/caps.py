@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from isr_theory import moments, solver
+from isr_theory import moments
 from isr_theory.moments import LogMoments
+from isr_theory.rule import check_rule
 
 Cap = tuple[float, float] | None
 """The lowest and the highest gamma that a bound allows; None where it allows none."""
@@ -71,7 +72,7 @@ def reward_cap(batch: moments.Sample, reward: Any, tau: float, rho_min: float) -
     values = _reward(batch, reward)
     if not 0 < tau < math.inf:
         raise ValueError(f"tau must be a positive number, not {tau}")
-    solver.check_rule(rho_min, "auto", 0.0, 1.0)
+    check_rule(rho_min, "auto", 0.0, 1.0)
     kept = values[np.isfinite(batch.log_w)] / tau
     scale = float(np.abs(kept - kept.mean()).max()) or 1.0
     unit = (kept - kept.mean()) / scale

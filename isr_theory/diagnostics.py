@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from isr_theory import moments, solver
+from isr_theory import moments, rule
 from isr_theory.caps import Cap, above, allows, index_cap, kl_cap, reward_cap
 from isr_theory.choice import GammaChoice
 from isr_theory.intervals import (
@@ -43,7 +43,7 @@ def choose_gamma(
     log_w: Any,
     rho_min: float = 0.3,
     *,
-    method: solver.Method = "auto",
+    method: rule.Method = "auto",
     gamma_min: float = 0.0,
     gamma_max: float = 1.0,
     kl_max: float | None = None,
@@ -83,7 +83,7 @@ def choose(
     m: LogMoments,
     rho_min: float = 0.3,
     *,
-    method: solver.Method = "auto",
+    method: rule.Method = "auto",
     gamma_min: float = 0.0,
     gamma_max: float = 1.0,
     kl_max: float | None = None,
@@ -92,7 +92,7 @@ def choose(
     level: float = LEVEL,
 ) -> GammaChoice:
     """Choose gamma from moments, as `choose_gamma` does; `further` are caps found elsewhere."""
-    solver.check_rule(rho_min, method, gamma_min, gamma_max)
+    rule.check_rule(rho_min, method, gamma_min, gamma_max)
     check_caps(kl_max, khat_max)
     _check_level(level)
     by_method = gamma_by_method(m, rho_min, gamma_min, gamma_max)
@@ -130,7 +130,7 @@ def _interval(m: LogMoments, method: str) -> Callable[..., tuple[float, float]]:
     if method == "lognormal":
         return variance_interval
     shape = {"n": m.n, "skewness": m.central.skewness, "kurtosis": m.central.kurtosis}
-    normal = m.positive == m.n and _against_normal(shape) <= solver.NORMAL
+    normal = m.positive == m.n and _against_normal(shape) <= rule.NORMAL
     return either_interval if normal else gamma_interval
 
 
@@ -160,7 +160,7 @@ def gamma_by_method(
         spread = math.sqrt(second)
         skewness, kurtosis = m.central.skewness, m.central.kurtosis
         one = np.float64(1.0)
-        series = float(solver.cumulant_gamma(one, skewness, kurtosis, _target(rho_min))) / spread
+        series = float(rule.cumulant_gamma(one, skewness, kurtosis, _target(rho_min))) / spread
     exact = m.exact_gamma(rho_min, gamma_max)
     found = {"lognormal": closed, "cumulant": series, "exact": exact}
     return {name: min(max(gamma, gamma_min), gamma_max) for name, gamma in found.items()}
@@ -171,10 +171,10 @@ def ladder(m: LogMoments, rho_min: float, by_method: dict[str, float]) -> tuple[
     if m.positive < m.n:
         return "exact", f"{m.n - m.positive} weights are 0, which no moment of log w shows"
     shape = {"n": m.n, "skewness": m.central.skewness, "kurtosis": m.central.kurtosis}
-    if _against_normal(shape) <= solver.NORMAL:
+    if _against_normal(shape) <= rule.NORMAL:
         return "lognormal", "skewness and kurtosis do not speak against a normal log w"
     off = abs(deficit(m, by_method["cumulant"]) / _target(rho_min) - 1)
-    if off <= solver.NEAR:
+    if off <= rule.NEAR:
         return "cumulant", f"log w is not normal, and its cumulants reach the target to {off:.1%}"
     return "exact", "log w is not normal, and its first four cumulants miss the target"
 
@@ -212,7 +212,7 @@ def _notes(facts: dict[str, Any], few: bool) -> list[str]:
         notes.append("the batch falls short of the target at this gamma: method='exact' meets it")
     if zeros:
         notes.append(f"weights of 0: {zeros} of {n}; moments of log w are of the others")
-    if facts["method"] == "lognormal" and _against_normal(facts) > solver.NORMAL:
+    if facts["method"] == "lognormal" and _against_normal(facts) > rule.NORMAL:
         notes.append("log w is not normal, and the closed form and its interval take it to be")
     if ratio is not None and not RATIO_RANGE[0] <= ratio <= RATIO_RANGE[1]:
         notes.append(

@@ -32,8 +32,9 @@ from isr_theory.logspace import (
     scaled,
     shifted,
 )
-from isr_theory.solver import METHODS, Method
+from isr_theory.rule import METHODS, Method, check_rule
 from isr_theory.sweep import log_mean_powers
+from isr_theory.vector import as_vector, vector_gamma
 
 # So close to order 1 a Renyi divergence is a quotient of two small numbers.
 NEAR_1 = 0.125
@@ -203,10 +204,10 @@ def gamma_star(
     rho_min outside (0, 1), for bounds outside 0 <= gamma_min <= gamma_max <= 1, an unknown
     method, and as `normalized_weights`.
     """
-    solver.check_rule(rho_min, method, gamma_min, gamma_max)
-    quick = solver.quick_vector(log_w, method) if axis in (-1, 0) else None
-    if quick is not None:
-        gamma = solver.vector_gamma(quick, rho_min, method, gamma_max)
+    check_rule(rho_min, method, gamma_min, gamma_max)
+    vector = as_vector(log_w, method) if axis in (-1, 0) else None
+    if vector is not None:
+        gamma = vector_gamma(vector, rho_min, method, gamma_max)
         return float(min(max(gamma, gamma_min), gamma_max))
     rows = checked_rows(log_w, axis, validate=validate)
     gamma = solver.batch_gamma(rows, rho_min, method, gamma_max, watch=validate)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from parts import in_parts
 
-from isr_theory import ess_ratio, gamma_star, solver
+from isr_theory import ess_ratio, gamma_star, rule, solver, vector
 from isr_theory.logspace import scaled, shifted
 from isr_theory.testing import DOUBLE
 
@@ -44,11 +44,11 @@ def test_the_cumulants_solve_their_series_where_it_rises_to_its_root():
     target, second = 0.7, np.linspace(0.5, 9, len(x))
     closed = np.sqrt(target / second)
     third, fourth = b * second / closed, 12 / 7 * c * second / closed**2
-    found = solver.cumulant_gamma(second, third, fourth, target)
+    found = rule.cumulant_gamma(second, third, fourth, target)
     # Newton's last step squares an error below 1e-6; a slope near 0 multiplies its square by fifty.
     np.testing.assert_allclose(found, closed * x, rtol=1e-9)
     for k in range(0, len(x), 29):
-        alone = solver.cumulant_gamma(second[k], third[k], fourth[k], target)
+        alone = rule.cumulant_gamma(second[k], third[k], fourth[k], target)
         assert alone == pytest.approx(found[k], rel=1e-14)
 
 
@@ -71,7 +71,7 @@ def test_no_sample_of_its_range_falls_short_at_the_safe_gamma(rho_min, spread):
     target = -math.log(rho_min)
     # The target is rounded, and is 1e-4 of the numbers that it is the difference of.
     close = 8 * DOUBLE * (1 + 1 / (1 - rho_min))
-    assert solver._safe_gamma(spread, target) == pytest.approx(expected, rel=close)
+    assert rule.safe_gamma(spread, target) == pytest.approx(expected, rel=close)
     by_row = solver._safe_gamma_by_row(np.array([spread, 0.0, 1.0]), np.array([target, 1.0, -1.0]))
     assert by_row[0] == pytest.approx(expected, rel=close)
     assert by_row[1] == math.inf
@@ -91,7 +91,7 @@ def test_a_long_dot_product_is_the_sum_of_its_products(n):
     left, right = np.random.default_rng(1).standard_normal((2, n))
     expected = math.fsum((left * right).tolist())
     # In blocks of 8,192 sums of n terms of order 1 lose some sqrt(n) roundings.
-    assert solver._product(left, right) == pytest.approx(expected, abs=64 * math.sqrt(n) * DOUBLE)
+    assert vector._product(left, right) == pytest.approx(expected, abs=64 * math.sqrt(n) * DOUBLE)
 
 
 @pytest.mark.parametrize("cores", [1, 2, 5])
@@ -131,10 +131,10 @@ def test_a_row_in_which_the_quick_way_is_not_sure_is_found_with_a_bracket(monkey
 
 def test_which_vectors_may_go_the_quick_way():
     good = np.array([1.0, -2.0, 5.0])
-    quick = solver.quick_vector(good, "exact")
+    quick = vector.as_vector(good, "exact")
     assert quick.levels is good
     assert (quick.top, quick.spread) == (5.0, 7.0)
-    assert solver.quick_vector(good, "auto") is None
+    assert vector.as_vector(good, "auto") is None
     for other in (
         [1.0, -2.0, 5.0],
         good.astype(np.float32),
@@ -149,13 +149,13 @@ def test_which_vectors_may_go_the_quick_way():
         np.array([1e291, 1e291]),
         np.array([-1e291, -1e291]),
     ):
-        assert solver.quick_vector(other, "exact") is None
-    assert solver.quick_vector(np.array([1e289, 1e289]), "exact").spread == 0
-    assert solver.quick_vector(np.array([0.0, 1e74]), "exact").spread == 1e74
+        assert vector.as_vector(other, "exact") is None
+    assert vector.as_vector(np.array([1e289, 1e289]), "exact").spread == 0
+    assert vector.as_vector(np.array([0.0, 1e74]), "exact").spread == 1e74
 
 
 @pytest.mark.parametrize("rho_min", [0.3, 0.95])
-@pytest.mark.parametrize("method", solver.METHODS)
+@pytest.mark.parametrize("method", rule.METHODS)
 def test_rows_in_parts_have_the_gamma_of_the_whole(method, rho_min):
     rng = np.random.default_rng(3)
     rows = torch.tensor(rng.standard_normal((6, 21)) * rng.uniform(0.5, 4, (6, 1)))

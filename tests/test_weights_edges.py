@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from isr_theory import solver, weights
+from isr_theory import rule, solver, vector, weights
 from isr_theory.weights import (
     ess_ratio,
     gamma_star,
@@ -158,10 +158,10 @@ HARD = {
 def counted(monkeypatch):
     """Count the evaluations of the sample's ESS, of one vector or of a batch."""
     calls = []
-    for name in ("_deficit", "_vector_step"):
-        true = getattr(solver, name)
+    for module, name in ((solver, "_deficit"), (vector, "_step")):
+        true = getattr(module, name)
         count = lambda *given, true=true, **how: calls.append(1) or true(*given, **how)  # noqa: E731
-        monkeypatch.setattr(solver, name, count)
+        monkeypatch.setattr(module, name, count)
     return calls
 
 
@@ -183,7 +183,7 @@ def test_newton_meets_the_target_in_few_steps(monkeypatch, name, rho_min, rows):
 def test_a_bracket_at_rounding_ends_the_search(monkeypatch, name):
     calls = counted(monkeypatch)
     gamma_star(HARD[name], 0.05, method="exact")
-    assert len(calls) <= solver.MAX_STEPS
+    assert len(calls) <= rule.MAX_STEPS
 
 
 @pytest.mark.parametrize("rho_min", [0.3, 0.6])

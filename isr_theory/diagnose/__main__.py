@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from isr_theory import __version__, files, solver
+from isr_theory import __version__, files
 from isr_theory.diagnose import page, plain, text
 from isr_theory.diagnose.cluster import tally_log
 from isr_theory.diagnose.diagnosis import Diagnosis
@@ -23,6 +23,7 @@ from isr_theory.diagnose.reading import Columns, Layout, LogError, Piece, pieces
 from isr_theory.diagnose.report import Settings, diagnose
 from isr_theory.diagnose.tally import Tally
 from isr_theory.diagnose.words import LONGEST, counted, place, shown
+from isr_theory.rule import METHODS
 
 EPILOG = """\
 A log is a Parquet, CSV or JSON-lines file, or a folder of them. It has the columns log_pi and
@@ -69,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_rule(rule: argparse._ArgumentGroup) -> None:
     rule.add_argument("--rho-min", type=float, default=0.3, help="the ESS/n to keep (default 0.3)")
-    rule.add_argument("--method", choices=solver.METHODS, default="auto", help="how gamma is found")
+    rule.add_argument("--method", choices=METHODS, default="auto", help="how gamma is found")
     rule.add_argument("--gamma-min", type=float, default=0.0, help="least gamma (default 0)")
     rule.add_argument("--gamma-max", type=float, default=1.0, help="largest gamma (default 1)")
     rule.add_argument("--kl-max", type=float, help="most KL(nu_gamma||mu) allowed, in nats")

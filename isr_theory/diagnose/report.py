@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from isr_theory import moments, solver
+from isr_theory import moments
 from isr_theory.choice import GammaChoice
 from isr_theory.diagnose.diagnosis import Diagnosis, Effective, Stratum, Value
 from isr_theory.diagnose.reading import Layout
@@ -18,6 +18,7 @@ from isr_theory.diagnose.verdict import FEW, verdict
 from isr_theory.diagnostics import LEVEL, check_caps, choose, gamma_by_method, spectrum
 from isr_theory.intervals import normal_point
 from isr_theory.moments import LogMoments
+from isr_theory.rule import check_rule
 
 CURVE = tuple(k / 40 for k in range(41))
 
@@ -35,7 +36,7 @@ class Settings:
 
     def check(self) -> None:
         """Raise ValueError for what means nothing."""
-        solver.check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
+        check_rule(self.rho_min, self.method, self.gamma_min, self.gamma_max)
         check_caps(self.kl_max, self.khat_max)
 
     def for_parts(self) -> Settings:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from isr_theory.solver import Method, check_rule
+from isr_theory.rule import Method, check_rule
 from isr_theory.training.atlas import ATLAS, WeightFunction
 from isr_theory.training.ranges import check_number
 

@@ -23,7 +23,7 @@ from torch import distributed
 from transformers import TrainerCallback
 
 from isr_theory.logspace import WHOLE
-from isr_theory.solver import Method
+from isr_theory.rule import Method
 from isr_theory.training.distributed import Ranks
 from isr_theory.training.loss import ISReshapeLoss
 
