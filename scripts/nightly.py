@@ -31,8 +31,8 @@ def main() -> int:
             *(python, "scripts/calibrate.py", "--first", seed, "--seeds", str(given.seeds)),
         ],
         "properties, 100,000 examples each": [
-            *(python, "-m", "pytest", "-q", "--timeout", "0", f"--hypothesis-seed={seed}"),
-            *PROPERTIES,
+            *(python, "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal"),
+            *("--timeout", "0", f"--hypothesis-seed={seed}", *PROPERTIES),
         ],
     }
     print(f"root seed {seed}", flush=True)
