@@ -28,7 +28,7 @@ def first_root(b, c):
         return None if np.abs(x**2 + b * x**3 + c * x**4 - 1).min() < 1e-3 else 1.0
     x = np.linspace(0, min(at), 2001)
     least = (2 + 3 * b * x + 4 * c * x * x).min()
-    if abs(least) < 0.02:
+    if abs(least) < 0.01:
         return None
     return min(at) if least > 0 else 1.0
 
@@ -37,9 +37,12 @@ def test_the_cumulants_solve_their_series_where_it_rises_to_its_root():
     # Coefficients of which one or none is 0, and some that put the root far below the start.
     grid = [(b, c) for b in np.linspace(-3, 3, 25) for c in np.linspace(-3, 3, 25)]
     grid += [(b, c) for b in (-3.0, 0.0, 40.0) for c in (50.0, 3000.0)]
+    # Those whose crest is past their root, and those that all but have none: 9 b^2 = 32 c.
+    grid += [(b, c) for b in np.linspace(-0.6, 0.6, 13) for c in np.linspace(-0.06, 0.06, 7)]
+    grid += [(b, b * b * 9 / 32 * share) for b in (-2.0, -1.5, -1.0) for share in (0.991, 1.009)]
     known = [(b, c, first_root(b, c)) for b, c in grid]
     b, c, x = np.array([case for case in known if case[2] is not None]).T
-    assert len(x) > 600
+    assert len(x) > 650
     assert 250 < (x == 1).sum() < 400
     target, second = 0.7, np.linspace(0.5, 9, len(x))
     closed = np.sqrt(target / second)
@@ -114,6 +117,8 @@ def test_every_row_is_worked_on_once_in_its_place(cores, size, monkeypatch):
 
 def test_cores_are_at_least_one(monkeypatch):
     assert solver._cores() >= 1
+    monkeypatch.setattr(solver.os, "sched_getaffinity", lambda process: {0, 3, 8}, raising=False)
+    assert solver._cores() == 3
     monkeypatch.delattr(solver.os, "sched_getaffinity", raising=False)
     for counted, cores in ((3, 3), (1, 1), (None, 1)):
         monkeypatch.setattr(solver.os, "cpu_count", lambda counted=counted: counted)
@@ -127,6 +132,32 @@ def test_a_row_in_which_the_quick_way_is_not_sure_is_found_with_a_bracket(monkey
     for cores in (1, 3):
         monkeypatch.setattr(solver, "_cores", lambda cores=cores: cores)
         np.testing.assert_allclose(gamma_star(rows, method="exact"), expected, rtol=1e-12)
+
+
+def test_short_rows_go_the_quick_way(monkeypatch):
+    # So many that they are more than two blocks of `quick`, in a batch of two axes.
+    rows = 2 * np.random.default_rng(5).standard_normal((2, 20, 4000))
+    expected = [[gamma_star(row, method="exact") for row in part] for part in rows]
+    slow, true = [], solver._gamma_by_row
+
+    def counted(rows, **how):
+        slow.extend(rows)
+        return true(rows, **how)
+
+    monkeypatch.setattr(solver, "_gamma_by_row", counted)
+    monkeypatch.setattr(solver, "_cores", lambda: 1)
+    as_tensor = torch.tensor(rows, requires_grad=True)
+    for given in (rows, as_tensor):
+        found = gamma_star(given, method="exact")
+        assert found.shape == (2, 20)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert slow == []
+    found = gamma_star(rows, method="lognormal")
+    assert found.shape == (2, 20)
+    assert len(slow) == 40
+    longer = np.concatenate([rows, rows], axis=-1)
+    np.testing.assert_allclose(gamma_star(longer, method="exact"), expected, rtol=1e-12)
+    assert len(slow) == 80
 
 
 def test_which_vectors_may_go_the_quick_way():
@@ -145,9 +176,9 @@ def test_which_vectors_may_go_the_quick_way():
         np.array([0.0, math.nan]),
         np.array([0.0, -math.inf]),
         np.array([0.0, math.inf]),
-        np.array([0.0, 1e76]),
-        np.array([1e291, 1e291]),
-        np.array([-1e291, -1e291]),
+        np.array([0.0, 1e75]),
+        np.array([1e290, 1e290]),
+        np.array([-1e290, -1e290]),
     ):
         assert vector.as_vector(other, "exact") is None
     assert vector.as_vector(np.array([1e289, 1e289]), "exact").spread == 0
@@ -171,6 +202,10 @@ def test_rows_in_parts_have_the_gamma_of_the_whole(method, rho_min):
         for found in in_parts(part, rows, edges):
             # The order of 21 additions differs.
             np.testing.assert_allclose(found, whole, rtol=1e-12)
+    alone = solver.batch_gamma(rows[2], rho_min, method, 1.0, watch=False)
+    assert [float(found) for found in in_parts(part, rows[2], (0, 8, 21))] == [
+        pytest.approx(float(alone), rel=1e-12)
+    ] * 2
     looked_at = solver.batch_gamma(rows, rho_min, method, 1.0, watch=True)
     np.testing.assert_allclose(looked_at, whole, rtol=1e-12)
 
