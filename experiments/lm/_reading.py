@@ -6,7 +6,7 @@ more than it owes, E_mu[w] = 1 fails, and every law of log w with it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,6 +33,11 @@ def cells(settings: Any) -> list[Cell]:
     """One cell a distance from mu."""
     names = [f"kl {distance:g}" for distance in settings.scores.policies.distances]
     return [Cell(name, {"policy": name}) for name in names]
+
+
+def lasting(each: float) -> Callable[[Any], float]:
+    """Return what says how many seconds the cells take on one core, at so many for each of them."""
+    return lambda settings: each * len(cells(settings))
 
 
 def log_of(scores: Scores, shop: Workshop | None = None) -> Log:

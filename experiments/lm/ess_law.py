@@ -84,8 +84,4 @@ EXPERIMENT = Experiment(
 GPU = Settings(presets.GPU)
 GPU_REDUCED = replace(EXPERIMENT.smoke, scores=presets.GPU_REDUCED)
 needs = reading.needs
-
-
-def seconds(settings: Settings) -> float:
-    """Return about how long the cells take on one core, what they need made already."""
-    return SECONDS * len(settings.scores.policies.distances)
+seconds = reading.lasting(SECONDS)
