@@ -144,6 +144,9 @@ BAD_ROWS = {
     "nested": ({"response_ids": [[1, 2]]}, "must be one list of ids"),
     "reward": ({"reward": float("inf")}, "reward is inf"),
     "context": ({"prompt_ids": [1] * 15}, r"15 \+ 2 tokens of prompt and response"),
+    "too large": ({"reward": 1e39}, "reward is 1e"),
+    "too small": ({"log_mu": [-1.0, -1e39]}, r"log_mu\[1\] is -1e"),
+    "ragged": ({"response_ids": [[1], [1, 2]]}, "response_ids must be one list of ids"),
     "some log_mu": ({"log_mu": None}, r"rows\[1\] has no log_mu, but rows\[0\] does"),
     "some group": ({"group": None}, r"rows\[1\] has no group"),
 }
@@ -175,8 +178,13 @@ def test_kinds_that_are_wrong_are_type_errors():
     for changed, said in (
         ({"prompt_ids": [0.5]}, "must be integers"),
         ({"group": 0.5}, "must be an integer"),
+        ({"group": float("nan")}, "must be an integer, not nan"),
+        ({"group": "seven"}, "must be an integer, not 'seven'"),
+        ({"reward": "much"}, "reward must be a number"),
+        ({"reward": [1.0, 2.0]}, "reward must be a number"),
+        ({"log_mu": ["a", "b"]}, "log_mu must be numbers"),
     ):
-        with pytest.raises(TypeError, match=said):
+        with pytest.raises(TypeError, match=rf"rows\[0\]\..*{said}"):
             Responses.of([{**GOOD, **changed}])
     with pytest.raises(TypeError, match="mapping of columns, not list"):
         Responses.of([[1, 2]])
