@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -455,6 +456,22 @@ def test_a_flipped_bit_of_the_optimisers_state_is_seen(saved):
             resumed(saved, str(path.parent))
     finally:
         path.write_bytes(content)
+
+
+def test_weights_in_several_files_have_to_be_all_there(saved, tmp_path):
+    folder = tmp_path / "checkpoint-4"
+    shutil.copytree(saved / "checkpoint-4", folder)
+    (folder / "model.safetensors").unlink()
+    tiny_lm.model().save_pretrained(folder, max_shard_size="20KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert newest_whole(tmp_path) == folder
+    shards[1].unlink()
+    with pytest.raises(CheckpointError, match=f"has no {shards[1].name}, which model"):
+        resumed(tmp_path, str(folder))
+    (folder / "model.safetensors.index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"has a broken model\.safetensors\.index"):
+        resumed(tmp_path, str(folder))
 
 
 def test_what_is_no_checkpoint_is_refused(saved, tmp_path):
