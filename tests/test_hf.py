@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tiny_lm
 import torch
+from safetensors import SafetensorError
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from isr_theory.training import ISReshapeLoss
@@ -544,6 +545,38 @@ class TestReference:
         again = reference.scored(rows, tiny_lm.model(), folder=tmp_path)
         assert np.array_equal(first.rows[3].log_mu, again.rows[3].log_mu)
         assert [p.name for p in tmp_path.iterdir()] == [reference.FILE]
+
+    def test_ranks_that_do_not_see_the_file_are_not_left_waiting(self, tmp_path, monkeypatch):
+        rows = Responses.of(tiny_lm.rows(6, unscored=True))
+        model = tiny_lm.model()
+        first = reference.scored(rows, model, folder=tmp_path)
+        asked = []
+
+        def gathered(pieces, own):
+            # The other rank has no file, and scores rows 1, 3 and 5.
+            asked.append(own)
+            pieces[0] = own
+            odd = {i: first.rows[i].log_mu for i in (1, 3, 5)}
+            pieces[1] = False if isinstance(own, bool) else odd
+
+        monkeypatch.setattr(reference, "processes", lambda: 2)
+        monkeypatch.setattr(reference.distributed, "get_rank", lambda: 0)
+        monkeypatch.setattr(reference.distributed, "all_gather_object", gathered)
+        again = reference.scored(rows, model, folder=tmp_path)
+        assert asked[0] is True
+        assert sorted(asked[1]) == [0, 2, 4]
+        for one, two in zip(first.rows, again.rows, strict=True):
+            np.testing.assert_allclose(one.log_mu, two.log_mu, rtol=0, atol=TOLERANCE)
+
+    def test_a_disk_that_is_full_is_named(self, tmp_path, monkeypatch):
+        def full(*given, **more):
+            raise SafetensorError("no space")
+
+        monkeypatch.setattr(reference, "save_file", full)
+        rows = Responses.of(tiny_lm.rows(4, unscored=True))
+        with pytest.raises(OSError, match=r"log_mu\.safetensors could not be written: no space"):
+            reference.scored(rows, tiny_lm.model(), folder=tmp_path)
+        assert not list(tmp_path.iterdir())
 
     def test_without_one_there_have_to_be_log_probabilities(self, tmp_path):
         args, rows = tiny_lm.arguments(tmp_path), tiny_lm.rows(4, unscored=True)
