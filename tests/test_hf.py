@@ -677,6 +677,37 @@ def test_metrics_are_means_over_the_steps_that_are_logged(tmp_path):
         assert history(second)[0][name] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ({}, {}),
+        ({}, {"ratio": "length"}),
+        ({"gamma": 0.5}, {"ratio": "token"}),
+        ({"mode": "paper"}, {}),
+    ],
+)
+def test_tokens_that_are_impossible_may_stand_in_the_padding(settings, more, tmp_path):
+    # A model may rule ids out, the one that pads among them.
+    rows = [
+        {**row, **{k: [max(i, 1) for i in row[k]] for k in ("prompt_ids", "response_ids")}}
+        for row in tiny_lm.rows()
+    ]
+    model = tiny_lm.model()
+    model.lm_head = torch.nn.Sequential(model.lm_head, RuledOut())
+    args = {"max_steps": 1}
+    trainer, _ = trained(tmp_path, rows, model, ISReshapeLoss(**settings), args, **more)
+    (logged,) = history(trainer)
+    assert logged["finite"] == 1.0
+    assert np.isfinite(logged["loss"])
+
+
+class RuledOut(torch.nn.Module):
+    """Gives the id 0 no probability."""
+
+    def forward(self, logits):
+        return torch.where(torch.arange(logits.shape[-1]) == 0, -torch.inf, logits)
+
+
 def test_a_loss_that_is_not_finite_is_in_the_logs(tmp_path):
     model = tiny_lm.model()
     with torch.no_grad():
