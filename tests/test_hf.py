@@ -717,6 +717,17 @@ def test_a_loss_that_is_not_finite_is_in_the_logs(tmp_path):
     assert np.isnan(history(trainer)[0]["loss"])
 
 
+def test_metrics_of_an_earlier_run_are_not_in_the_logs_of_the_next(tmp_path):
+    args = {"max_steps": 3, "logging_steps": 2}
+    trainer, _ = trained(tmp_path, args=args)
+    again = OffPolicyTrainer(
+        copy.deepcopy(trainer.model), tiny_lm.arguments(tmp_path, **args), tiny_lm.rows()
+    )
+    trainer.train()
+    again.train()
+    assert history(trainer)[0] == history(again)[0]
+
+
 def test_groups_stay_together_and_change_their_order(tmp_path):
     groups = [3, 1, 3, 1, 2, 2]
     order = WholeGroups(groups, seed=0)

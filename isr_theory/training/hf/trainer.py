@@ -292,6 +292,7 @@ class OffPolicyTrainer(Trainer):
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **more: Any) -> Any:
         """Train; `resume_from_checkpoint=True` goes on from the newest checkpoint that is whole."""
+        self._meter = Meter()
         if resume_from_checkpoint is True:
             found = checkpoints.newest_whole(Path(self.args.output_dir))
             if found is None:
