@@ -17,6 +17,7 @@ import tiny_lm
 import torch
 from safetensors import SafetensorError
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import T5Config, T5ForConditionalGeneration
 
 from isr_theory.training import ISReshapeLoss
 from isr_theory.training.hf import (
@@ -791,6 +792,47 @@ def test_evaluation_is_the_loss_of_a_batch(tmp_path):
     value, _, _ = by_hand(model, _rounded(rows), {})
     # The evaluation loop gathers losses in float32.
     assert found == pytest.approx(float(value), rel=1e-6)
+
+
+def test_evaluation_while_training_and_of_other_rows(tmp_path):
+    rows = tiny_lm.rows(8, seed=3)
+    args = {"eval_strategy": "steps", "eval_steps": 2, "per_device_eval_batch_size": 8}
+    trainer, _ = trained(tmp_path, args=args, eval_dataset={"one": rows, "two": rows[:4]})
+    logged = [entry for entry in trainer.state.log_history if "eval_one_loss" in entry]
+    assert [entry["step"] for entry in logged] == [2, 4]
+    last = logged[-1]["eval_one_loss"]
+    assert trainer.evaluate()["eval_one_loss"] == last
+    assert trainer.evaluate(rows)["eval_loss"] == last
+    assert trainer.evaluate({"other": rows})["eval_other_loss"] == last
+    assert trainer.predict(rows).metrics["test_loss"] == last
+    with pytest.raises(ValueError, match=r"rows\[0\]\.response_ids is empty"):
+        trainer.evaluate([{**rows[0], "response_ids": []}])
+    with pytest.raises(ValueError, match="filled in by `scored`"):
+        trainer.predict(tiny_lm.rows(4, unscored=True))
+
+
+IGNORED = {
+    "label smoothing": ({"label_smoothing_factor": 0.1}, {}, "label_smoothing_factor must be 0"),
+    "by length": ({"train_sampling_strategy": "group_by_length"}, {}, "train_sampling_strategy"),
+    "another loss": ({}, {"compute_loss_func": len}, "compute_loss_func must be None: `loss`"),
+    "metrics": ({}, {"compute_metrics": len}, "compute_metrics must be None"),
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_what_would_be_ignored_is_refused(name, tmp_path):
+    args, more, said = IGNORED[name]
+    with pytest.raises(ValueError, match=said):
+        OffPolicyTrainer(
+            tiny_lm.model(), tiny_lm.arguments(tmp_path, **args), tiny_lm.rows(), **more
+        )
+
+
+def test_an_encoder_decoder_is_refused(tmp_path):
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=24, **sizes))
+    with pytest.raises(ValueError, match="causal LM, not the encoder-decoder T5"):
+        OffPolicyTrainer(model, tiny_lm.arguments(tmp_path), tiny_lm.rows())
 
 
 def test_arguments_are_the_callers_own(tmp_path):

@@ -39,24 +39,37 @@ from isr_theory.training.update import Plan
 
 Tensor = Any
 Batch = Mapping[str, Tensor]
+Rows = Responses | Iterable[Mapping[str, Any]]
+# What Trainer takes and would not call here, and why.
+_NOT_CALLED = {
+    "compute_loss_func": "`loss` says what is minimised",
+    "compute_metrics": "an evaluation has a loss and no predictions",
+    "preprocess_logits_for_metrics": "an evaluation has a loss and no predictions",
+}
 
 
 class OffPolicyTrainer(Trainer):
     """Trains a causal LM on responses that another policy wrote.
 
     `train_dataset` and `eval_dataset` are rows as `Responses.of` takes them, or `Responses`; with
-    groups, rows of a group stay together. `loss` is any `ISReshapeLoss`, and `ratio` what its
-    weight is a function of (see `levels`). `reference` says log mu where rows have none: a model,
-    or "base" for the model with its LoRA adapter off; its numbers are kept in the output folder.
-    `peft_config` wraps the model in an adapter. Anything else goes on to `transformers.Trainer`;
-    `args` are copied and `remove_unused_columns` and `logging_nan_inf_filter` switched off.
+    groups, rows of a group stay together; `eval_dataset` may also be several by name, as may what
+    `evaluate` is given. `loss` is any `ISReshapeLoss`, and `ratio` what its weight is a function of
+    (see `levels`). `reference` says log mu where rows have none: a model, or "base" for the model
+    with its LoRA adapter off; its numbers are kept in the output folder. `peft_config` wraps the
+    model in an adapter. Anything else goes on to `transformers.Trainer`; `args` are copied, and
+    `remove_unused_columns` and `logging_nan_inf_filter` switched off.
 
     The logs have the metrics of the loss as means over the steps logged. A loss is a mean over
     sequences of sums over tokens, so that `max_grad_norm` and learning rates of optimisers that
-    are not invariant to scale have another size than with a mean over tokens.
+    are not invariant to scale have another size than with a mean over tokens. Dropout is as the
+    model has it: log pi, and w with it, is then that of the network as it was drawn.
 
-    Raises ValueError and TypeError for rows that are no use, for a weight that looks at the whole
-    batch where the batch is cut up, and `CheckpointError` for a checkpoint that is not whole.
+    An evaluation has the loss of each of its batches by itself, without dropout, and no
+    predictions. Raises ValueError and TypeError for rows that are no use, for a weight that looks
+    at the whole batch where the batch is cut up, for an encoder-decoder, for what would change the
+    loss or the order of rows behind its back (label smoothing, `compute_loss_func`, sampling by
+    length) or would never be called (`compute_metrics`), and `CheckpointError` for a checkpoint
+    that is not whole.
     """
 
     # The loss of a micro-batch is its share of the loss of the whole.
@@ -66,8 +79,8 @@ class OffPolicyTrainer(Trainer):
         self,
         model: Any,
         args: TrainingArguments,
-        train_dataset: Responses | Iterable[Mapping[str, Any]],
-        eval_dataset: Responses | Iterable[Mapping[str, Any]] | None = None,
+        train_dataset: Rows,
+        eval_dataset: Rows | Mapping[str, Rows] | None = None,
         *,
         loss: ISReshapeLoss | None = None,
         ratio: Ratio = "sequence",
@@ -83,8 +96,10 @@ class OffPolicyTrainer(Trainer):
             model = get_peft_model(model, peft_config)
         args = copy.copy(args)
         args.remove_unused_columns = args.logging_nan_inf_filter = False
+        _check_used(args, more)
         more.setdefault("data_collator", collate)
-        super().__init__(model, args, **more)
+        # Without one it would refuse an `eval_strategy`.
+        super().__init__(model, args, eval_dataset=eval_dataset, **more)
         # Older releases (5.17) see by this alone that a loss is scaled; it is never called.
         self.compute_loss_func = self.loss
         self._check_cut()
@@ -94,7 +109,13 @@ class OffPolicyTrainer(Trainer):
         self._awaited = 0
         self._order: WholeGroups | None = None
         self.train_dataset = self._rows(train_dataset, reference, "train")
-        if eval_dataset is not None:
+        self.eval_dataset: Any
+        if isinstance(eval_dataset, Mapping):
+            self.eval_dataset = {
+                name: self._rows(rows, reference, f"eval_{name}")
+                for name, rows in eval_dataset.items()
+            }
+        elif eval_dataset is not None:
             self.eval_dataset = self._rows(eval_dataset, reference, "eval")
 
     @property
@@ -137,6 +158,10 @@ class OffPolicyTrainer(Trainer):
     def _rows(self, given: Any, reference: Any, name: str) -> Responses:
         """Return checked rows with log mu."""
         config = getattr(self.model, "config", None)
+        if getattr(config, "is_encoder_decoder", False):
+            raise ValueError(
+                f"model must be a causal LM, not the encoder-decoder {type(self.model).__name__}"
+            )
         fit: dict[str, Any] = {
             "vocabulary": _vocabulary(self.model),
             "context": getattr(config, "max_position_embeddings", None),
@@ -152,7 +177,8 @@ class OffPolicyTrainer(Trainer):
         if reference is None:
             raise ValueError(
                 "rows have no column 'log_mu' and reference is None: give the log-probabilities of"
-                " the policy that wrote the responses, or a model that stands for it"
+                " the policy that wrote the responses, or a model that stands for it (rows for"
+                " `evaluate` and `predict` are filled in by `scored`)"
             )
         return self._scored(rows, reference, Path(self.args.output_dir) / f"log_mu_{name}")
 
@@ -190,6 +216,17 @@ class OffPolicyTrainer(Trainer):
 
     def _grouped(self, rows: Any) -> bool:
         return levels.by_groups(self.loss) and rows.n_groups is not None
+
+    def get_eval_dataloader(self, eval_dataset: str | Rows | None = None) -> Any:
+        """Return batches of rows for an evaluation; rows are checked as those for training are."""
+        checked = eval_dataset is None or eval_dataset is self.eval_dataset
+        if not checked and not isinstance(eval_dataset, str):
+            eval_dataset = self._rows(eval_dataset, None, "eval")
+        return super().get_eval_dataloader(eval_dataset)
+
+    def get_test_dataloader(self, test_dataset: Rows) -> Any:
+        """Return batches of rows for `predict`, checked as those for training are."""
+        return super().get_test_dataloader(self._rows(test_dataset, None, "test"))
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
@@ -309,6 +346,23 @@ class OffPolicyTrainer(Trainer):
 def _without_waiting(loss: ISReshapeLoss) -> ISReshapeLoss:
     """Return the loss that does not look at values, which rows have been checked for."""
     return replace(loss, validate=False) if loss.validate else loss
+
+
+def _check_used(args: TrainingArguments, more: Mapping[str, Any]) -> None:
+    """Raise ValueError for what Trainer takes and this one would not heed."""
+    for name, why in _NOT_CALLED.items():
+        if more.get(name) is not None:
+            raise ValueError(f"{name} must be None: {why}")
+    if args.label_smoothing_factor:
+        raise ValueError(
+            f"label_smoothing_factor must be 0, not {args.label_smoothing_factor}: the loss is of"
+            " the tokens that were sampled"
+        )
+    if args.train_sampling_strategy not in ("random", "sequential"):
+        raise ValueError(
+            "train_sampling_strategy must be 'random' or 'sequential', not"
+            f" {args.train_sampling_strategy!r}: rows of one group stay together"
+        )
 
 
 def _vocabulary(model: Any) -> int | None:
