@@ -327,6 +327,50 @@ def test_dropout_is_the_same_when_a_batch_is_looked_through_and_trained_on(tmp_p
     assert not torch.equal(seen[0], seen[4])
 
 
+@pytest.mark.parametrize("grouped", [True, False])
+def test_dropout_is_the_same_in_a_run_that_was_resumed_within_an_epoch(grouped, tmp_path):
+    rows = [{k: v for k, v in row.items() if grouped or k != "group"} for row in tiny_lm.rows()]
+    args = {"save_strategy": "steps", "save_steps": 2, "max_steps": 5}
+    args |= {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    whole, expected = trained(tmp_path, rows, tiny_lm.model(attention_dropout=0.5), args=args)
+    again = OffPolicyTrainer(
+        tiny_lm.model(attention_dropout=0.5), tiny_lm.arguments(tmp_path, **args), rows
+    )
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert torch.equal(parameters(again.model), expected)
+    assert history(again) == history(whole)
+
+
+class TwoFaced(torch.optim.SGD):
+    """An optimiser whose parameters are others in an evaluation, as those without schedules are."""
+
+    training = True
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+
+def test_a_batch_is_looked_through_with_the_parameters_that_are_trained(tmp_path, monkeypatch):
+    model = tiny_lm.model()
+    optimizer = TwoFaced(model.parameters(), lr=0.05)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    seen, plain = [], trainer_module.response_log_probs
+
+    def noted(model, batch):
+        seen.append((model.training, optimizer.training))
+        return plain(model, batch)
+
+    monkeypatch.setattr(trainer_module, "response_log_probs", noted)
+    args = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "max_steps": 2}
+    args |= {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 8}
+    more = {"eval_dataset": tiny_lm.rows(8, seed=3), "optimizers": (optimizer, schedule)}
+    trained(tmp_path, model=model, args=args, **more)
+    assert seen == 2 * (4 * [(True, True)] + [(False, False)])
+
+
 def launched(folder, processes, settings):
     """A run by `accelerate launch` on several CPU processes, joined by gloo."""
     folder.mkdir()

@@ -105,6 +105,7 @@ class OffPolicyTrainer(Trainer):
         self._check_cut()
         self._meter = Meter()
         self._plan: Plan | None = None
+        self._unplanned: list[Batch] = []
         self._pieces: list[tuple[Tensor, Batch]] | None = None
         self._awaited = 0
         self._order: WholeGroups | None = None
@@ -231,16 +232,28 @@ class OffPolicyTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: Any
     ) -> tuple[list[Any], Any]:
-        """Return the micro-batches of one step, looked through first where that is needed."""
+        """Return the micro-batches of one step."""
         if self._order is not None:
             # accelerate tells of epochs too, but of none that is resumed on several processes. It
             # is the epoch's first batch that draws the order.
             self._order.set_epoch(int(self.state.epoch or 0))
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._plan, self._pieces = None, None
-        if len(batches) > 1:
-            self._plan_ahead([self._prepare_inputs(batch) for batch in batches])
+        self._unplanned = batches if len(batches) > 1 else []
         return batches, items
+
+    def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:
+        """Train on one micro-batch; before the first of several, look through them all.
+
+        It is here that a run which was resumed within an epoch has its random state back.
+        """
+        if self._unplanned:
+            model.train()
+            if callable(getattr(self.optimizer, "train", None)):
+                self.optimizer.train()
+            batches, self._unplanned = self._unplanned, []
+            self._plan_ahead([self._prepare_inputs(batch) for batch in batches])
+        return super().training_step(model, inputs, num_items_in_batch)
 
     def _plan_ahead(self, batches: Sequence[Batch]) -> None:
         """Plan a step of several micro-batches before the first of them."""
@@ -250,7 +263,6 @@ class OffPolicyTrainer(Trainer):
             plan = self._planned([(batch["log_mu"].to(dtype), batch) for batch in batches])
             self._plan, self._pieces, self._awaited = plan, [], len(batches)
             return
-        self.model_wrapped.train()
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=True)
         device = torch.device(self.args.device)
         # Whatever is random in the model, dropout, is to be the same when the parts are trained on.
