@@ -276,6 +276,45 @@ def _rounded(rows):
     ]
 
 
+@pytest.mark.parametrize("pieces", [1, 4])
+@pytest.mark.parametrize("ratio", ["sequence", "token", "length"])
+def test_a_step_is_the_gradient_of_a_sum_over_all_responses(ratio, pieces, tmp_path):
+    # mu w^g r grad log pi = grad (mu r w^g) / g, in which nothing is held; likewise for the tokens
+    # of y, and with g/L in the place of g.
+    gamma, rng = 0.4, np.random.default_rng(0)
+    responses = [[a] for a in range(3)] + [[a, b] for a in range(3) for b in range(3)]
+    rows = []
+    for response in responses:
+        log_mu = np.log(rng.uniform(0.05, 0.9, len(response)))
+        mu_r = np.exp(log_mu.sum()) * rng.normal()
+        rows.append(
+            {
+                "prompt_ids": [5, 7],
+                "response_ids": response,
+                "log_mu": log_mu.tolist(),
+                "reward": len(responses) * mu_r,
+            }
+        )
+    model = tiny_lm.model()
+    before, total = parameters(model), 0.0
+    for row, log_pi in zip(_rounded(rows), row_by_row(model, rows), strict=True):
+        log_w = log_pi - torch.tensor(row["log_mu"], dtype=torch.float64)
+        power = {
+            "sequence": (gamma * log_w.sum()).exp() / gamma,
+            "token": (gamma * log_w).exp().sum() / gamma,
+            "length": (gamma * log_w.mean()).exp() / (gamma / len(log_w)),
+        }
+        total = total + row["reward"] / len(rows) * power[ratio]
+    total.backward()
+    gradient = torch.cat([p.grad.reshape(-1) for p in model.parameters()])
+    model.zero_grad()
+    loss = ISReshapeLoss(gamma=gamma, normalisation="none")
+    args = {"max_steps": 1, "learning_rate": 0.5, "gradient_accumulation_steps": pieces}
+    args["per_device_train_batch_size"] = len(rows) // pieces
+    _, after = trained(tmp_path, rows, model, loss, args, ratio=ratio)
+    torch.testing.assert_close(after, before + 0.5 * gradient, rtol=0, atol=TOLERANCE)
+
+
 PIECES = {
     "looked through first": {"rho_min": 0.8, "method": "exact"},
     "fixed weights": {"weight": "tis"},
