@@ -432,12 +432,20 @@ def launched(folder, processes, settings):
 
 
 def test_two_processes_are_one(tmp_path):
-    # Micro-batches of 2 rows, two a step on each of two processes: the same 8 rows as one batch.
+    # Micro-batches of 3 rows, two a step on each of two processes: the same 12 rows as one batch.
+    # The 32 of an epoch are no multiple of that, so that its last batch is filled up with rows
+    # that are there already: on the first process one of three, on the second all three. accelerate
+    # does not know how many in an epoch that is resumed, so that the run goes through it twice.
     settings = {
         "loss": {"rho_min": 0.8, "baseline": "control", "method": "exact"},
         "unscored": True,
+        "evaluated": 10,
+        "again": "checkpoint-1",
         "args": {
-            "per_device_train_batch_size": 2,
+            "save_strategy": "steps",
+            "save_steps": 1,
+            "per_device_eval_batch_size": 4,
+            "per_device_train_batch_size": 3,
             "gradient_accumulation_steps": 2,
             "ddp_backend": "gloo",
             "ddp_find_unused_parameters": False,
@@ -448,6 +456,7 @@ def test_two_processes_are_one(tmp_path):
         tmp_path / "one",
         tiny_lm.rows(unscored=True),
         loss=ISReshapeLoss(**settings["loss"]),
+        args={"per_device_train_batch_size": 12, "per_device_eval_batch_size": 4},
         reference=tiny_lm.model(seed=1),
     )
     for name, expected in trainer.model.state_dict().items():
@@ -455,6 +464,10 @@ def test_two_processes_are_one(tmp_path):
     for one, other in zip(logged, history(trainer), strict=True):
         # The learning rate is the same; the meter, and the sum of the losses, are in float32.
         assert one == pytest.approx(other, abs=1e-5)
+    found = json.loads((tmp_path / "two" / "eval.json").read_text(encoding="utf-8"))
+    expected = trainer.evaluate(tiny_lm.rows(10, seed=3))["eval_loss"]
+    # Gathered in float32.
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 # Four steps are an epoch.

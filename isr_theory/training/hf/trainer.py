@@ -238,9 +238,26 @@ class OffPolicyTrainer(Trainer):
             # is the epoch's first batch that draws the order.
             self._order.set_epoch(int(self.state.epoch or 0))
         batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if batches:
+            batches[-1] = self._without_repeats(batches[-1])
         self._plan, self._pieces = None, None
         self._unplanned = batches if len(batches) > 1 else []
         return batches, items
+
+    def _without_repeats(self, batch: Batch) -> Batch:
+        """Say how many rows are to count where accelerate has filled up the last batch.
+
+        It does so on several processes with rows from the beginning of the epoch, and keeps no
+        count of them in an epoch that was resumed.
+        """
+        state, n = self.accelerator.gradient_state, len(batch["input_ids"])
+        filled = self.accelerator.even_batches and not self.args.dataloader_drop_last
+        if self.args.world_size == 1 or not (filled and state.end_of_dataloader):
+            return batch
+        left = len(state.active_dataloader.dataset) % (n * self.args.world_size)
+        if not left:
+            return batch
+        return {**batch, "own": min(max(left - n * self.args.process_index, 0), n)}
 
     def training_step(self, model: Any, inputs: Batch, num_items_in_batch: Any = None) -> Tensor:
         """Train on one micro-batch; before the first of several, look through them all.
@@ -260,7 +277,7 @@ class OffPolicyTrainer(Trainer):
         if not self._parts_differ:
             # Nothing of log pi enters such a plan; its metrics have to wait for the last part.
             dtype = torch.promote_types(next(self.model.parameters()).dtype, torch.float32)
-            plan = self._planned([(batch["log_mu"].to(dtype), batch) for batch in batches])
+            plan = self._planned([_counted(batch["log_mu"].to(dtype), batch) for batch in batches])
             self._plan, self._pieces, self._awaited = plan, [], len(batches)
             return
         model = self.accelerator.unwrap_model(self.model_wrapped, keep_torch_compile=True)
@@ -272,7 +289,7 @@ class OffPolicyTrainer(Trainer):
             torch.no_grad(),
             self.compute_loss_context_manager(),
         ):
-            pieces = [(response_log_probs(model, batch), batch) for batch in batches]
+            pieces = [_counted(response_log_probs(model, batch), batch) for batch in batches]
         self._plan = self._planned(pieces)
         self._meter.add(levels.logged(self._plan.metrics, self.ratio))
 
@@ -298,7 +315,7 @@ class OffPolicyTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Return this micro-batch's share of the loss of the global batch."""
-        log_pi = response_log_probs(model, inputs)
+        log_pi, inputs = _counted(response_log_probs(model, inputs), inputs)
         plan = self._plan
         if plan is None and (self._over is not WHOLE or self._grouped(self.train_dataset)):
             plan = self._planned([(log_pi, inputs)])
@@ -325,9 +342,12 @@ class OffPolicyTrainer(Trainer):
         ignore_keys: Any = None,
     ) -> tuple[Any, None, None]:
         """Return the loss of one batch of the evaluation by itself."""
-        batch = self._prepare_inputs(inputs)
+        batch = self._prepare_inputs(self._without_repeats(inputs))
         with torch.no_grad(), self.compute_loss_context_manager():
             log_pi = response_log_probs(model, batch)
+            if batch.get("own") != 0:
+                # The loss of a batch of repeats alone is left out by the Trainer.
+                log_pi, batch = _counted(log_pi, batch)
             if "group" in batch:
                 _, local = torch.unique(batch["group"], return_inverse=True)
                 batch = {**batch, "group": local}
@@ -375,6 +395,14 @@ def _check_used(args: TrainingArguments, more: Mapping[str, Any]) -> None:
             "train_sampling_strategy must be 'random' or 'sequential', not"
             f" {args.train_sampling_strategy!r}: rows of one group stay together"
         )
+
+
+def _counted(log_pi: Tensor, batch: Batch) -> tuple[Tensor, Batch]:
+    """Return log pi (n, k) and the batch without rows that are there a second time."""
+    own = batch.get("own")
+    if own is None:
+        return log_pi, batch
+    return log_pi[:own], {name: part[:own] for name, part in batch.items() if name != "own"}
 
 
 def _vocabulary(model: Any) -> int | None:
