@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import numpy as np
 import pytest
 import tiny_lm
 import torch
+from safetensors import SafetensorError
 from torch.utils._python_dispatch import TorchDispatchMode
+from transformers import T5Config, T5ForConditionalGeneration
 
 from isr_theory.training import ISReshapeLoss
 from isr_theory.training.hf import (
@@ -144,6 +147,9 @@ BAD_ROWS = {
     "nested": ({"response_ids": [[1, 2]]}, "must be one list of ids"),
     "reward": ({"reward": float("inf")}, "reward is inf"),
     "context": ({"prompt_ids": [1] * 15}, r"15 \+ 2 tokens of prompt and response"),
+    "too large": ({"reward": 1e39}, "reward is 1e"),
+    "too small": ({"log_mu": [-1.0, -1e39]}, r"log_mu\[1\] is -1e"),
+    "ragged": ({"response_ids": [[1], [1, 2]]}, "response_ids must be one list of ids"),
     "some log_mu": ({"log_mu": None}, r"rows\[1\] has no log_mu, but rows\[0\] does"),
     "some group": ({"group": None}, r"rows\[1\] has no group"),
 }
@@ -175,8 +181,13 @@ def test_kinds_that_are_wrong_are_type_errors():
     for changed, said in (
         ({"prompt_ids": [0.5]}, "must be integers"),
         ({"group": 0.5}, "must be an integer"),
+        ({"group": float("nan")}, "must be an integer, not nan"),
+        ({"group": "seven"}, "must be an integer, not 'seven'"),
+        ({"reward": "much"}, "reward must be a number"),
+        ({"reward": [1.0, 2.0]}, "reward must be a number"),
+        ({"log_mu": ["a", "b"]}, "log_mu must be numbers"),
     ):
-        with pytest.raises(TypeError, match=said):
+        with pytest.raises(TypeError, match=rf"rows\[0\]\..*{said}"):
             Responses.of([{**GOOD, **changed}])
     with pytest.raises(TypeError, match="mapping of columns, not list"):
         Responses.of([[1, 2]])
@@ -265,6 +276,45 @@ def _rounded(rows):
     ]
 
 
+@pytest.mark.parametrize("pieces", [1, 4])
+@pytest.mark.parametrize("ratio", ["sequence", "token", "length"])
+def test_a_step_is_the_gradient_of_a_sum_over_all_responses(ratio, pieces, tmp_path):
+    # mu w^g r grad log pi = grad (mu r w^g) / g, in which nothing is held; likewise for the tokens
+    # of y, and with g/L in the place of g.
+    gamma, rng = 0.4, np.random.default_rng(0)
+    responses = [[a] for a in range(3)] + [[a, b] for a in range(3) for b in range(3)]
+    rows = []
+    for response in responses:
+        log_mu = np.log(rng.uniform(0.05, 0.9, len(response)))
+        mu_r = np.exp(log_mu.sum()) * rng.normal()
+        rows.append(
+            {
+                "prompt_ids": [5, 7],
+                "response_ids": response,
+                "log_mu": log_mu.tolist(),
+                "reward": len(responses) * mu_r,
+            }
+        )
+    model = tiny_lm.model()
+    before, total = parameters(model), 0.0
+    for row, log_pi in zip(_rounded(rows), row_by_row(model, rows), strict=True):
+        log_w = log_pi - torch.tensor(row["log_mu"], dtype=torch.float64)
+        power = {
+            "sequence": (gamma * log_w.sum()).exp() / gamma,
+            "token": (gamma * log_w).exp().sum() / gamma,
+            "length": (gamma * log_w.mean()).exp() / (gamma / len(log_w)),
+        }
+        total = total + row["reward"] / len(rows) * power[ratio]
+    total.backward()
+    gradient = torch.cat([p.grad.reshape(-1) for p in model.parameters()])
+    model.zero_grad()
+    loss = ISReshapeLoss(gamma=gamma, normalisation="none")
+    args = {"max_steps": 1, "learning_rate": 0.5, "gradient_accumulation_steps": pieces}
+    args["per_device_train_batch_size"] = len(rows) // pieces
+    _, after = trained(tmp_path, rows, model, loss, args, ratio=ratio)
+    torch.testing.assert_close(after, before + 0.5 * gradient, rtol=0, atol=TOLERANCE)
+
+
 PIECES = {
     "looked through first": {"rho_min": 0.8, "method": "exact"},
     "fixed weights": {"weight": "tis"},
@@ -316,6 +366,50 @@ def test_dropout_is_the_same_when_a_batch_is_looked_through_and_trained_on(tmp_p
     assert not torch.equal(seen[0], seen[4])
 
 
+@pytest.mark.parametrize("grouped", [True, False])
+def test_dropout_is_the_same_in_a_run_that_was_resumed_within_an_epoch(grouped, tmp_path):
+    rows = [{k: v for k, v in row.items() if grouped or k != "group"} for row in tiny_lm.rows()]
+    args = {"save_strategy": "steps", "save_steps": 2, "max_steps": 5}
+    args |= {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2}
+    whole, expected = trained(tmp_path, rows, tiny_lm.model(attention_dropout=0.5), args=args)
+    again = OffPolicyTrainer(
+        tiny_lm.model(attention_dropout=0.5), tiny_lm.arguments(tmp_path, **args), rows
+    )
+    again.train(resume_from_checkpoint=str(tmp_path / "checkpoint-2"))
+    assert torch.equal(parameters(again.model), expected)
+    assert history(again) == history(whole)
+
+
+class TwoFaced(torch.optim.SGD):
+    """An optimiser whose parameters are others in an evaluation, as those without schedules are."""
+
+    training = True
+
+    def train(self):
+        self.training = True
+
+    def eval(self):
+        self.training = False
+
+
+def test_a_batch_is_looked_through_with_the_parameters_that_are_trained(tmp_path, monkeypatch):
+    model = tiny_lm.model()
+    optimizer = TwoFaced(model.parameters(), lr=0.05)
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimizer)
+    seen, plain = [], trainer_module.response_log_probs
+
+    def noted(model, batch):
+        seen.append((model.training, optimizer.training))
+        return plain(model, batch)
+
+    monkeypatch.setattr(trainer_module, "response_log_probs", noted)
+    args = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 2, "max_steps": 2}
+    args |= {"eval_strategy": "steps", "eval_steps": 1, "per_device_eval_batch_size": 8}
+    more = {"eval_dataset": tiny_lm.rows(8, seed=3), "optimizers": (optimizer, schedule)}
+    trained(tmp_path, model=model, args=args, **more)
+    assert seen == 2 * (4 * [(True, True)] + [(False, False)])
+
+
 def launched(folder, processes, settings):
     """A run by `accelerate launch` on several CPU processes, joined by gloo."""
     folder.mkdir()
@@ -338,12 +432,20 @@ def launched(folder, processes, settings):
 
 
 def test_two_processes_are_one(tmp_path):
-    # Micro-batches of 2 rows, two a step on each of two processes: the same 8 rows as one batch.
+    # Micro-batches of 3 rows, two a step on each of two processes: the same 12 rows as one batch.
+    # The 32 of an epoch are no multiple of that, so that its last batch is filled up with rows
+    # that are there already: on the first process one of three, on the second all three. accelerate
+    # does not know how many in an epoch that is resumed, so that the run goes through it twice.
     settings = {
         "loss": {"rho_min": 0.8, "baseline": "control", "method": "exact"},
         "unscored": True,
+        "evaluated": 10,
+        "again": "checkpoint-1",
         "args": {
-            "per_device_train_batch_size": 2,
+            "save_strategy": "steps",
+            "save_steps": 1,
+            "per_device_eval_batch_size": 4,
+            "per_device_train_batch_size": 3,
             "gradient_accumulation_steps": 2,
             "ddp_backend": "gloo",
             "ddp_find_unused_parameters": False,
@@ -354,6 +456,7 @@ def test_two_processes_are_one(tmp_path):
         tmp_path / "one",
         tiny_lm.rows(unscored=True),
         loss=ISReshapeLoss(**settings["loss"]),
+        args={"per_device_train_batch_size": 12, "per_device_eval_batch_size": 4},
         reference=tiny_lm.model(seed=1),
     )
     for name, expected in trainer.model.state_dict().items():
@@ -361,6 +464,10 @@ def test_two_processes_are_one(tmp_path):
     for one, other in zip(logged, history(trainer), strict=True):
         # The learning rate is the same; the meter, and the sum of the losses, are in float32.
         assert one == pytest.approx(other, abs=1e-5)
+    found = json.loads((tmp_path / "two" / "eval.json").read_text(encoding="utf-8"))
+    expected = trainer.evaluate(tiny_lm.rows(10, seed=3))["eval_loss"]
+    # Gathered in float32.
+    assert found == pytest.approx(expected, rel=1e-6)
 
 
 # Four steps are an epoch.
@@ -449,6 +556,22 @@ def test_a_flipped_bit_of_the_optimisers_state_is_seen(saved):
         path.write_bytes(content)
 
 
+def test_weights_in_several_files_have_to_be_all_there(saved, tmp_path):
+    folder = tmp_path / "checkpoint-4"
+    shutil.copytree(saved / "checkpoint-4", folder)
+    (folder / "model.safetensors").unlink()
+    tiny_lm.model().save_pretrained(folder, max_shard_size="20KB")
+    shards = sorted(folder.glob("model-*.safetensors"))
+    assert len(shards) > 1
+    assert newest_whole(tmp_path) == folder
+    shards[1].unlink()
+    with pytest.raises(CheckpointError, match=f"has no {shards[1].name}, which model"):
+        resumed(tmp_path, str(folder))
+    (folder / "model.safetensors.index.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"has a broken model\.safetensors\.index"):
+        resumed(tmp_path, str(folder))
+
+
 def test_what_is_no_checkpoint_is_refused(saved, tmp_path):
     with pytest.raises(CheckpointError, match="is no folder; there is no other that is whole"):
         resumed(saved, str(tmp_path / "checkpoint-3"))
@@ -519,6 +642,38 @@ class TestReference:
         again = reference.scored(rows, tiny_lm.model(), folder=tmp_path)
         assert np.array_equal(first.rows[3].log_mu, again.rows[3].log_mu)
         assert [p.name for p in tmp_path.iterdir()] == [reference.FILE]
+
+    def test_ranks_that_do_not_see_the_file_are_not_left_waiting(self, tmp_path, monkeypatch):
+        rows = Responses.of(tiny_lm.rows(6, unscored=True))
+        model = tiny_lm.model()
+        first = reference.scored(rows, model, folder=tmp_path)
+        asked = []
+
+        def gathered(pieces, own):
+            # The other rank has no file, and scores rows 1, 3 and 5.
+            asked.append(own)
+            pieces[0] = own
+            odd = {i: first.rows[i].log_mu for i in (1, 3, 5)}
+            pieces[1] = False if isinstance(own, bool) else odd
+
+        monkeypatch.setattr(reference, "processes", lambda: 2)
+        monkeypatch.setattr(reference.distributed, "get_rank", lambda: 0)
+        monkeypatch.setattr(reference.distributed, "all_gather_object", gathered)
+        again = reference.scored(rows, model, folder=tmp_path)
+        assert asked[0] is True
+        assert sorted(asked[1]) == [0, 2, 4]
+        for one, two in zip(first.rows, again.rows, strict=True):
+            np.testing.assert_allclose(one.log_mu, two.log_mu, rtol=0, atol=TOLERANCE)
+
+    def test_a_disk_that_is_full_is_named(self, tmp_path, monkeypatch):
+        def full(*given, **more):
+            raise SafetensorError("no space")
+
+        monkeypatch.setattr(reference, "save_file", full)
+        rows = Responses.of(tiny_lm.rows(4, unscored=True))
+        with pytest.raises(OSError, match=r"log_mu\.safetensors could not be written: no space"):
+            reference.scored(rows, tiny_lm.model(), folder=tmp_path)
+        assert not list(tmp_path.iterdir())
 
     def test_without_one_there_have_to_be_log_probabilities(self, tmp_path):
         args, rows = tiny_lm.arguments(tmp_path), tiny_lm.rows(4, unscored=True)
@@ -619,6 +774,37 @@ def test_metrics_are_means_over_the_steps_that_are_logged(tmp_path):
         assert history(second)[0][name] == pytest.approx(expected, rel=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [
+        ({}, {}),
+        ({}, {"ratio": "length"}),
+        ({"gamma": 0.5}, {"ratio": "token"}),
+        ({"mode": "paper"}, {}),
+    ],
+)
+def test_tokens_that_are_impossible_may_stand_in_the_padding(settings, more, tmp_path):
+    # A model may rule ids out, the one that pads among them.
+    rows = [
+        {**row, **{k: [max(i, 1) for i in row[k]] for k in ("prompt_ids", "response_ids")}}
+        for row in tiny_lm.rows()
+    ]
+    model = tiny_lm.model()
+    model.lm_head = torch.nn.Sequential(model.lm_head, RuledOut())
+    args = {"max_steps": 1}
+    trainer, _ = trained(tmp_path, rows, model, ISReshapeLoss(**settings), args, **more)
+    (logged,) = history(trainer)
+    assert logged["finite"] == 1.0
+    assert np.isfinite(logged["loss"])
+
+
+class RuledOut(torch.nn.Module):
+    """Gives the id 0 no probability."""
+
+    def forward(self, logits):
+        return torch.where(torch.arange(logits.shape[-1]) == 0, -torch.inf, logits)
+
+
 def test_a_loss_that_is_not_finite_is_in_the_logs(tmp_path):
     model = tiny_lm.model()
     with torch.no_grad():
@@ -626,6 +812,17 @@ def test_a_loss_that_is_not_finite_is_in_the_logs(tmp_path):
     trainer, _ = trained(tmp_path, model=model, args={"max_steps": 1})
     assert history(trainer)[0]["finite"] == 0.0
     assert np.isnan(history(trainer)[0]["loss"])
+
+
+def test_metrics_of_an_earlier_run_are_not_in_the_logs_of_the_next(tmp_path):
+    args = {"max_steps": 3, "logging_steps": 2}
+    trainer, _ = trained(tmp_path, args=args)
+    again = OffPolicyTrainer(
+        copy.deepcopy(trainer.model), tiny_lm.arguments(tmp_path, **args), tiny_lm.rows()
+    )
+    trainer.train()
+    again.train()
+    assert history(trainer)[0] == history(again)[0]
 
 
 def test_groups_stay_together_and_change_their_order(tmp_path):
@@ -691,6 +888,47 @@ def test_evaluation_is_the_loss_of_a_batch(tmp_path):
     value, _, _ = by_hand(model, _rounded(rows), {})
     # The evaluation loop gathers losses in float32.
     assert found == pytest.approx(float(value), rel=1e-6)
+
+
+def test_evaluation_while_training_and_of_other_rows(tmp_path):
+    rows = tiny_lm.rows(8, seed=3)
+    args = {"eval_strategy": "steps", "eval_steps": 2, "per_device_eval_batch_size": 8}
+    trainer, _ = trained(tmp_path, args=args, eval_dataset={"one": rows, "two": rows[:4]})
+    logged = [entry for entry in trainer.state.log_history if "eval_one_loss" in entry]
+    assert [entry["step"] for entry in logged] == [2, 4]
+    last = logged[-1]["eval_one_loss"]
+    assert trainer.evaluate()["eval_one_loss"] == last
+    assert trainer.evaluate(rows)["eval_loss"] == last
+    assert trainer.evaluate({"other": rows})["eval_other_loss"] == last
+    assert trainer.predict(rows).metrics["test_loss"] == last
+    with pytest.raises(ValueError, match=r"rows\[0\]\.response_ids is empty"):
+        trainer.evaluate([{**rows[0], "response_ids": []}])
+    with pytest.raises(ValueError, match="filled in by `scored`"):
+        trainer.predict(tiny_lm.rows(4, unscored=True))
+
+
+IGNORED = {
+    "label smoothing": ({"label_smoothing_factor": 0.1}, {}, "label_smoothing_factor must be 0"),
+    "by length": ({"train_sampling_strategy": "group_by_length"}, {}, "train_sampling_strategy"),
+    "another loss": ({}, {"compute_loss_func": len}, "compute_loss_func must be None: `loss`"),
+    "metrics": ({}, {"compute_metrics": len}, "compute_metrics must be None"),
+}
+
+
+@pytest.mark.parametrize("name", IGNORED)
+def test_what_would_be_ignored_is_refused(name, tmp_path):
+    args, more, said = IGNORED[name]
+    with pytest.raises(ValueError, match=said):
+        OffPolicyTrainer(
+            tiny_lm.model(), tiny_lm.arguments(tmp_path, **args), tiny_lm.rows(), **more
+        )
+
+
+def test_an_encoder_decoder_is_refused(tmp_path):
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2}
+    model = T5ForConditionalGeneration(T5Config(vocab_size=24, **sizes))
+    with pytest.raises(ValueError, match="causal LM, not the encoder-decoder T5"):
+        OffPolicyTrainer(model, tiny_lm.arguments(tmp_path), tiny_lm.rows())
 
 
 def test_arguments_are_the_callers_own(tmp_path):

@@ -147,6 +147,43 @@ class TestCallback:
         assert given["lambda_pos"] == given["lambda_neg"] == 0.0
         assert given["advantages"] is None
 
+    def test_gamma_is_that_of_the_weights_which_trl_forms(self):
+        # TRL's w has the correction for another engine in it, and ends at 1e-8 and e^20.
+        torch.manual_seed(0)
+        mask = torch.ones(8, 3)
+        mask[1, 2] = 0
+        log_ratio, correction = torch.randn(8, 3), torch.randn(8, 3) * mask
+        callback = VespoGamma(rho_min=0.5)
+        log_w = (log_ratio * mask + correction).sum(-1)
+        expected = gamma_star(log_w.double().numpy(), 0.5, method="lognormal")
+        assert 0 < float(expected) < 1
+        # Float32 in, and sums of six terms.
+        for factor in (correction.exp(), correction.sum(-1, keepdim=True).exp()):
+            found = callback.gamma_of(log_ratio, mask, factor)
+            assert float(found) == pytest.approx(float(expected), abs=1e-6)
+        trainer = self.trainer()
+        callback.attach(trainer)
+        given = trainer.get_gamma_weights(
+            log_ratio_per_token=log_ratio, mask=mask, importance_sampling_ratio=correction.exp()
+        )
+        assert float(given["k_pos"]) == pytest.approx(float(expected), abs=1e-6)
+        log_ratio[0], log_ratio[3] = -40.0, 40.0
+        log_w = torch.where(mask != 0, log_ratio, 0.0).sum(-1)
+        log_w[0], log_w[3] = np.log(1e-8), 20.0
+        expected = gamma_star(log_w.double().numpy(), 0.5, method="lognormal")
+        found = callback.gamma_of(log_ratio, mask)
+        assert float(found) == pytest.approx(float(expected), abs=1e-6)
+
+    def test_sequences_without_tokens_are_not_asked(self):
+        torch.manual_seed(0)
+        log_ratio, mask = torch.randn(8, 3), torch.ones(8, 3)
+        mask[[1, 4, 6]] = 0
+        callback = VespoGamma(rho_min=0.7)
+        found = callback.gamma_of(log_ratio, mask)
+        assert torch.equal(found, callback.gamma_of(log_ratio[mask[:, 0] != 0], torch.ones(5, 3)))
+        assert 0 < float(found) < 1
+        assert float(VespoGamma(gamma_max=0.5).gamma_of(log_ratio, torch.zeros(8, 3))) == 0.5
+
     def test_it_logs_gamma_with_the_loss(self):
         callback, state = VespoGamma(), SimpleNamespace(log_history=[{"loss": 1.0}])
         callback.on_log(None, state, None, {"loss": 1.0})
@@ -164,6 +201,15 @@ class TestCallback:
         [
             ({"loss_type": "dapo"}, "loss_type='vespo', not 'dapo'"),
             ({"gradient_accumulation_steps": 2}, "gradient_accumulation_steps=1, not 2"),
+            ({"use_liger_kernel": True}, "use_liger_kernel=False"),
+            (
+                {
+                    "use_vllm": True,
+                    "vllm_importance_sampling_correction": True,
+                    "vllm_importance_sampling_mode": "sequence_mask",
+                },
+                "'token_truncate', not 'sequence_mask'",
+            ),
         ],
     )
     def test_what_it_cannot_do_it_refuses(self, changed, said):

@@ -2,7 +2,8 @@
 
 Tests import it, and start it as a process of its own where one has to be killed, or as several by
 `accelerate launch`. SETTINGS is JSON: `args` of TrainingArguments, `loss` of ISReshapeLoss, `more`
-of the trainer, `kill` at which step the process kills itself, `unscored` for rows without log mu.
+of the trainer, `kill` at which step the process kills itself, `again` a checkpoint from which to go
+on once more, `unscored` for rows without log mu, `evaluated` how many rows to evaluate at the end.
 """
 
 from __future__ import annotations
@@ -91,16 +92,26 @@ def main():
     folder, settings = Path(sys.argv[1]), json.loads(sys.argv[2])
     calls = [KillAt(settings["kill"])] if "kill" in settings else []
     unscored = settings.get("unscored", False)
-    trainer = OffPolicyTrainer(
-        model(),
-        arguments(folder, **settings.get("args", {})),
-        rows(unscored=unscored),
-        loss=ISReshapeLoss(**settings.get("loss", {})),
-        reference=model(seed=1) if unscored else None,
-        callbacks=calls,
-        **settings.get("more", {}),
-    )
+
+    def made():
+        return OffPolicyTrainer(
+            model(),
+            arguments(folder, **settings.get("args", {})),
+            rows(unscored=unscored),
+            loss=ISReshapeLoss(**settings.get("loss", {})),
+            reference=model(seed=1) if unscored else None,
+            callbacks=calls,
+            **settings.get("more", {}),
+        )
+
+    trainer = made()
     trainer.train()
+    if "again" in settings:
+        trainer = made()
+        trainer.train(resume_from_checkpoint=str(folder / settings["again"]))
+    if "evaluated" in settings:
+        found = trainer.evaluate(rows(settings["evaluated"], seed=3))["eval_loss"]
+        (folder / "eval.json").write_text(json.dumps(found), encoding="utf-8")
     if trainer.is_world_process_zero():
         torch.save(trainer.model.state_dict(), folder / "end.pt")
         history = [entry for entry in trainer.state.log_history if "gamma" in entry]

@@ -87,7 +87,7 @@ def prepare(
     log_pi, log_mu = log_pi.to(dtype), log_mu.detach().to(dtype)
     tokens = None
     if log_pi.ndim == 2:
-        tokens = _tokens(log_pi, log_mu, mask)
+        tokens = masked(log_pi, log_mu, mask)
         log_pi, log_mu, length = (part.sum(-1) for part in tokens)
     else:
         length = torch.ones_like(log_mu) if lengths is None else lengths.to(dtype)
@@ -111,8 +111,8 @@ def named(rewards: Tensor | None, groups: Tensor | None) -> frozenset[str]:
     return frozenset(name for name, part in parts if part is not None)
 
 
-def _tokens(log_pi: Tensor, log_mu: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return log pi, log mu and mask by rows of tokens, whatever stands in the padding."""
+def masked(log_pi: Tensor, log_mu: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return log pi, log mu and mask by rows of tokens, 0 in the padding, whatever stood there."""
     if mask is None:
         return log_pi, log_mu, torch.ones_like(log_mu)
     counts = mask != 0

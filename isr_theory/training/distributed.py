@@ -21,6 +21,12 @@ from torch import distributed
 Tensor = Any
 
 
+def processes() -> int:
+    """Return how many processes there are in the default group, 1 where there is none."""
+    there = distributed.is_available() and distributed.is_initialized()
+    return int(distributed.get_world_size()) if there else 1
+
+
 @dataclass(frozen=True)
 class Ranks:
     """All ranks of a process group; `group=None` is the default one.

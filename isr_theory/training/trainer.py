@@ -13,12 +13,12 @@ from typing import Any, Protocol
 
 import torch
 
-from isr_theory.logspace import WHOLE, Shards, row_max, scaled
+from isr_theory.logspace import WHOLE, Shards
 from isr_theory.training.loss import ISReshapeLoss
 from isr_theory.training.paper import paper_ess, paper_gamma
 from isr_theory.training.settings import Mode
 from isr_theory.training.update import Plan
-from isr_theory.weights import gamma_star
+from isr_theory.weights import ess_ratio, gamma_star
 
 Tensor = Any
 
@@ -87,9 +87,7 @@ class ISReshapeTrainer:
         """Return ESS/n of w^gamma for log-weights (n,): a tensor, or in mode "paper" a float."""
         if self.loss.mode == "paper":
             return float(paper_ess(log_w, gamma))
-        log_w = _widened(log_w)
-        own = torch.exp(scaled(log_w - row_max(log_w), gamma))
-        return (own.sum() ** 2 / (own**2).sum() / log_w.shape[0]).clamp(max=1.0)
+        return ess_ratio(_widened(log_w), gamma, validate=False)
 
     def compute_loss(
         self,

@@ -28,6 +28,9 @@ def fault(folder: Path) -> str | None:
     """Return what is wrong with a checkpoint, None where it is whole."""
     if not folder.is_dir():
         return "is no folder"
+    lacking = _lacking_shard(folder)
+    if lacking is not None:
+        return lacking
     weights = [*folder.glob("*.safetensors"), *folder.glob("*/adapter_model.safetensors")]
     if not weights:
         return "has no weights, no *.safetensors"
@@ -68,6 +71,19 @@ def newest_whole(output: Path) -> Path | None:
 def _newest_first(output: Path) -> list[Path]:
     found = [p for p in output.glob("checkpoint-*") if p.name.rsplit("-", 1)[1].isdigit()]
     return sorted(found, key=lambda path: -int(path.name.rsplit("-", 1)[1]))
+
+
+def _lacking_shard(folder: Path) -> str | None:
+    """Say which file of weights is not there, where they are in several by an index."""
+    for index in folder.glob("*.safetensors.index.json"):
+        try:
+            names = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            return f"has a broken {index.name} ({error!r})"
+        for name in sorted(names):
+            if not (folder / name).is_file():
+                return f"has no {name}, which {index.name} names"
+    return None
 
 
 def _broken_zip(path: Path) -> str | None:

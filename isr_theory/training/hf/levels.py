@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, get_args
 
+from isr_theory.training.batch import masked
 from isr_theory.training.loss import ISReshapeLoss
 
 Ratio = Literal["sequence", "token", "length"]
@@ -69,15 +70,14 @@ def arguments(
     given = {"rewards": batch.get("reward")}
     if by_groups(loss):
         given["groups"] = batch.get("group")
-    if ratio == "length":
-        counts = mask.to(log_pi.dtype)
-        whole = (log_pi * counts).sum(-1)
-        log_w = ((log_pi.detach() - log_mu) * counts).sum(-1) / counts.sum(-1)
-        return {"log_pi": whole, "log_mu": whole.detach() - log_w, **given}
+    if ratio != "length" and loss.mode != "paper":
+        return {"log_pi": log_pi, "log_mu": log_mu, "mask": mask, **given}
+    log_pi, log_mu, counts = masked(log_pi, log_mu.to(log_pi.dtype), mask)
+    whole = log_pi.sum(-1)
     if loss.mode == "paper":
-        counts = mask.to(log_pi.dtype)
-        return {"log_pi": (log_pi * counts).sum(-1), "log_mu": (log_mu * counts).sum(-1), **given}
-    return {"log_pi": log_pi, "log_mu": log_mu, "mask": mask, **given}
+        return {"log_pi": whole, "log_mu": log_mu.sum(-1), **given}
+    log_w = (log_pi.detach() - log_mu).sum(-1) / counts.sum(-1)
+    return {"log_pi": whole, "log_mu": whole.detach() - log_w, **given}
 
 
 def logged(metrics: Mapping[str, Tensor], ratio: Ratio) -> dict[str, Tensor]:

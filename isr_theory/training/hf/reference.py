@@ -21,6 +21,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 from torch import distributed
 
+from isr_theory.training.distributed import processes
 from isr_theory.training.hf.logprobs import response_log_probs
 from isr_theory.training.hf.rows import Array, Responses, collate
 
@@ -41,12 +42,15 @@ def scored(
 
     Where a `folder` is given the numbers are kept there in log_mu.safetensors, and read from it if
     they are of the same rows and the same parameters; of those that do not train alone where
-    `frozen_only`, as with an adapter that is switched off. On several ranks each scores a share.
+    `frozen_only`, as with an adapter that is switched off. On several ranks each scores a share,
+    unless all of them can read. Raises OSError where the file cannot be written.
     """
     digest = _digest(rows, model, frozen_only)
     path = None if folder is None else Path(folder) / FILE
     kept = None if path is None else _read(path, digest, rows)
-    if kept is None:
+    everywhere = all(_gathered(kept is not None))
+    # Ranks that do not see one another's files would wait for those that can read.
+    if kept is None or not everywhere:
         with _evaluating(model):
             kept = _shared(
                 rows, lambda mine: _score(rows, mine, model, batch_size, device, autocast)
@@ -79,19 +83,21 @@ def _score(
 
 def _shared(rows: Responses, score: Callable[[list[int]], dict[int, Array]]) -> list[Array]:
     """Return what all ranks found, in the order of the rows."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        found = score(list(range(len(rows))))
-        return [found[i] for i in range(len(rows))]
-    world = distributed.get_world_size()
-    pieces: list[Any] = [None] * world
-    distributed.all_gather_object(pieces, score(list(range(_rank(), len(rows), world))))
-    joined = {i: own for piece in pieces for i, own in piece.items()}
+    found = _gathered(score(list(range(_rank(), len(rows), processes()))))
+    joined = {i: own for piece in found for i, own in piece.items()}
     return [joined[i] for i in range(len(rows))]
 
 
+def _gathered(own: Any) -> list[Any]:
+    """Return what every rank has."""
+    pieces = [own] * processes()
+    if len(pieces) > 1:
+        distributed.all_gather_object(pieces, own)
+    return pieces
+
+
 def _rank() -> int:
-    there = distributed.is_available() and distributed.is_initialized()
-    return int(distributed.get_rank()) if there else 0
+    return int(distributed.get_rank()) if processes() > 1 else 0
 
 
 @contextlib.contextmanager
@@ -135,5 +141,9 @@ def _read(path: Path, digest: str, rows: Responses) -> list[Array] | None:
 def _write(path: Path, digest: str, log_mu: list[Array]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".partial")
-    save_file({"log_mu": np.concatenate(log_mu)}, beside, metadata={"digest": digest})
+    try:
+        save_file({"log_mu": np.concatenate(log_mu)}, beside, metadata={"digest": digest})
+    except SafetensorError as error:
+        beside.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written: {error}") from error
     os.replace(beside, path)

@@ -9,7 +9,6 @@ batches need no attention mask, whose all-ones test would make the host wait for
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +23,8 @@ Tensor = Any
 
 # The log-probability of a token is at most 0; so much may rounding in bfloat16 have put on top.
 ROUNDING = 0.05
+# Batches travel in float32, in which larger numbers would be infinite.
+LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,10 @@ def _row(where: str, row: Mapping[str, Any], rewarded: bool) -> Row:
 def _ids(where: str, row: Mapping[str, Any], name: str) -> Ids:
     if row.get(name) is None:
         raise ValueError(f"{where} has no column {name!r}: found {', '.join(map(repr, row))}")
-    ids = np.asarray(row[name])
+    try:
+        ids = np.asarray(row[name])
+    except ValueError as error:
+        raise ValueError(f"{where}.{name} must be one list of ids: {error}") from error
     if ids.ndim != 1:
         raise ValueError(f"{where}.{name} must be one list of ids, not of shape {ids.shape}")
     if not ids.size:
@@ -198,14 +202,17 @@ def _ids(where: str, row: Mapping[str, Any], name: str) -> Ids:
 
 
 def _log_mu(where: str, given: Any, length: int) -> Array:
-    log_mu = np.asarray(given, dtype=np.float64)
+    try:
+        log_mu = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{where}.log_mu must be numbers: {error}") from error
     if log_mu.shape != (length,):
         raise ValueError(
             f"{where}.log_mu must have one number a token of the response, {length}, not the shape"
             f" {log_mu.shape}"
         )
     for bad, why in (
-        (~np.isfinite(log_mu), "a token that was sampled has a finite log-probability"),
+        (~(np.abs(log_mu) <= LARGEST), "a token that was sampled has a finite log-probability"),
         (log_mu > ROUNDING, "a log-probability is at most 0"),
     ):
         if bad.any():
@@ -220,8 +227,11 @@ def _reward(where: str, row: Mapping[str, Any], rewarded: bool) -> float | None:
         if rewarded:
             raise ValueError(f"{where} has no column 'reward': found {', '.join(map(repr, row))}")
         return None
-    reward = float(given)
-    if not math.isfinite(reward):
+    try:
+        reward = float(given)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"{where}.reward must be a number: {error}") from error
+    if not abs(reward) <= LARGEST:
         raise ValueError(f"{where}.reward is {reward}: finite numbers are allowed")
     return reward
 
@@ -230,6 +240,10 @@ def _group(where: str, row: Mapping[str, Any]) -> int | None:
     given = row.get("group")
     if given is None:
         return None
-    if isinstance(given, bool) or int(given) != given:
+    try:
+        number = int(given)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if isinstance(given, (bool, str)) or number is None or number != given:
         raise TypeError(f"{where}.group must be an integer, not {given!r}")
-    return int(given)
+    return number
