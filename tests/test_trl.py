@@ -206,9 +206,9 @@ class TestCallback:
                 {
                     "use_vllm": True,
                     "vllm_importance_sampling_correction": True,
-                    "vllm_importance_sampling_mode": "sequence_mask",
+                    "vllm_importance_sampling_mode": "token_mask",
                 },
-                "'token_truncate', not 'sequence_mask'",
+                "'token_truncate', not 'token_mask'",
             ),
         ],
     )

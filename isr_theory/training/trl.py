@@ -72,10 +72,10 @@ class VespoGamma(TrainerCallback):
             raise ValueError("trainer must have use_liger_kernel=False: it would not ask for k")
         corrected = getattr(trainer.args, "vllm_importance_sampling_correction", False)
         how = getattr(trainer.args, "vllm_importance_sampling_mode", "")
-        if getattr(trainer.args, "use_vllm", False) and corrected and how.endswith("_mask"):
+        if getattr(trainer.args, "use_vllm", False) and corrected and how == "token_mask":
             raise ValueError(
-                "trainer must have vllm_importance_sampling_mode='sequence_truncate' or"
-                f" 'token_truncate', not {how!r}: what is masked has w = 1e-8, not 0"
+                "trainer must have vllm_importance_sampling_mode='token_truncate', not"
+                f" {how!r}: what is masked has w = 1e-8, not 0"
             )
         plain = trainer.get_gamma_weights
 
