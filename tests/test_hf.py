@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import functools
 import json
 import os
 import pickle
@@ -642,6 +644,18 @@ class TestReference:
         again = reference.scored(rows, tiny_lm.model(), folder=tmp_path)
         assert np.array_equal(first.rows[3].log_mu, again.rows[3].log_mu)
         assert [p.name for p in tmp_path.iterdir()] == [reference.FILE]
+
+    def test_another_precision_is_scored_anew(self, tmp_path):
+        rows = Responses.of(tiny_lm.rows(4, unscored=True))
+        model = tiny_lm.model().float()
+        halved = functools.partial(torch.autocast, "cpu", torch.bfloat16)
+        whole, half, again = (
+            reference.scored(rows, model, folder=tmp_path, autocast=autocast).rows[0].log_mu
+            for autocast in (contextlib.nullcontext, halved, contextlib.nullcontext)
+        )
+        # bfloat16 has 8 bits; float32 the same every time.
+        assert np.abs(whole - half).max() > 1e-5
+        np.testing.assert_array_equal(again, whole)
 
     def test_ranks_that_do_not_see_the_file_are_not_left_waiting(self, tmp_path, monkeypatch):
         rows = Responses.of(tiny_lm.rows(6, unscored=True))

@@ -41,11 +41,12 @@ def scored(
     """Return the rows with log mu by `model`, which is put in eval mode meanwhile.
 
     Where a `folder` is given the numbers are kept there in log_mu.safetensors, and read from it if
-    they are of the same rows and the same parameters; of those that do not train alone where
-    `frozen_only`, as with an adapter that is switched off. On several ranks each scores a share,
-    unless all of them can read. Raises OSError where the file cannot be written.
+    they are of the same rows, the same parameters and the same precision; of the parameters that do
+    not train alone where `frozen_only`, as with an adapter that is switched off. On several ranks
+    each scores a share, unless all of them can read. Raises OSError where the file cannot be
+    written.
     """
-    digest = _digest(rows, model, frozen_only)
+    digest = _digest(rows, model, frozen_only, _precision(device, autocast))
     path = None if folder is None else Path(folder) / FILE
     kept = None if path is None else _read(path, digest, rows)
     everywhere = all(_gathered(kept is not None))
@@ -110,9 +111,16 @@ def _evaluating(model: Any) -> Iterator[None]:
         model.train(was)
 
 
-def _digest(rows: Responses, model: Any, frozen_only: bool) -> str:
-    """Return a hash of the tokens and of the parameters that do the scoring."""
-    seen = hashlib.sha256()
+def _precision(device: Any, autocast: Callable[[], Any]) -> str:
+    """Return the type that the model is run in, where it is not that of its parameters."""
+    kind = torch.device("cpu" if device is None else device).type
+    with autocast():
+        return str(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else ""
+
+
+def _digest(rows: Responses, model: Any, frozen_only: bool, precision: str) -> str:
+    """Return a hash of the tokens, of the parameters that score them, and of the precision."""
+    seen = hashlib.sha256(precision.encode())
     for row in rows.rows:
         for ids in (row.prompt_ids, row.response_ids):
             seen.update(len(ids).to_bytes(8, "little") + ids.tobytes())
