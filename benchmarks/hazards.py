@@ -11,6 +11,7 @@ from typing import Any
 import flint
 import mpmath
 import numpy as np
+import pytest
 import sympy
 
 
@@ -68,6 +69,13 @@ def sample_ess() -> str:
     return f"mean sample ESS/n, sigma2 = 4, n = 64: {ess:.3f}; the population's: {population:.3f}"
 
 
+def relative_tolerance() -> str:
+    """How far from a small number pytest's approx lets another one be, asked for 14 digits."""
+    gamma = 1e-3
+    off = max(k for k in range(-16, 0) if gamma * (1 + 10.0**k) == pytest.approx(gamma, rel=1e-14))
+    return f"pytest {version('pytest')}: approx({gamma}, rel=1e-14) allows an error of 1e{off}"
+
+
 if __name__ == "__main__":
     for measure in (
         interval_arithmetic_of_mpmath,
@@ -75,5 +83,6 @@ if __name__ == "__main__":
         structural_equality,
         central_limit_test,
         sample_ess,
+        relative_tolerance,
     ):
         print(measure())
