@@ -13,7 +13,7 @@ from figures.tables import Row, Tables
 from isr_theory import formulas
 from isr_theory.arithmetic import Tensor
 
-CLAIMS = ("C7.5.c", "C7.5.c.fix", "VAR.jump", "VAR.midrange", "BAN.least", "BAN.jump")
+CLAIMS = ("C7.5.c", "C7.5.c.fix", "VAR.jump", "VAR.plane", "VAR.midrange", "BAN.least", "BAN.jump")
 CAPTION = """
     Log-normal weights and r = 1: mu = N(0, I) and pi = N(theta, I) in d dimensions, sigma =
     |theta|. Left: the gamma at which the variance of the gradient's estimator is least. It starts

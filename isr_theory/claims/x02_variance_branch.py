@@ -1,20 +1,18 @@
-"""Past section 7: how the gamma of least gradient variance moves, and where it jumps.
+"""Past section 7: the second branch of the gradient's variance, for large shifts.
 
 For a shifted Gaussian in one dimension, log-normal weights and r = 1, the variance has a second
-minimum near 1/sigma2. It is the global one up to sigma2 = 69.3, and from there on the other is.
+minimum near 1/sigma2, in two one near 2/sigma2. `x02_variance_jump` has where it is the least.
 """
 
 from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-import flint
 import sympy
 
-from isr_theory import formulas
-from isr_theory.arithmetic import Arithmetic, Ball, Exact, Jet, Number, Real
+from isr_theory.arithmetic import Arithmetic, Ball, Exact, Number, Real
 from isr_theory.claim import Answer, Kind, Scope, Text, Verdict, Witness
 from isr_theory.claims.instances import named
 from isr_theory.claims.s02_3_4_variance import GAUSSIAN_LOCATION
@@ -192,153 +190,4 @@ def _(x: Any, d: Any, m: Any) -> Any:
     return m.exp(-2 * x) * ((1 - x) * (1 - x) + d - 1)
 
 
-class Where(NamedTuple):
-    """At this sigma2, every minimiser lies between these gammas."""
-
-    sigma2: Fraction
-    low: Fraction
-    high: Fraction
-
-
-class Jump(NamedTuple):
-    """Where the minimiser is before and after."""
-
-    before: Where
-    after: Where
-
-
-def where(sigma2: str, low: str, high: str) -> Where:
-    """Read a place."""
-    return Where(Fraction(sigma2), Fraction(low), Fraction(high))
-
-
-JUMPS = Jump(where("69", "7/500", "2/125"), where("70", "27/100", "29/100"))
-
-JUMP = Draft(
-    "VAR.jump",
-    section="beyond",
-    kind=Kind.OPTIMUM,
-    title=Text("The best gamma jumps", "最优 γ 的跳变"),
-    finding=Text(
-        "In one dimension, log-normal weights and r = 1, the gamma of least gradient variance jumps"
-        " from 0.015 to 0.28 as sigma2 goes from 69 to 70: no continuous rule follows it.",
-        "一维、权重精确对数正态、r≡1 时，σ² 由 69 增至 70，梯度方差最小的 γ 由 0.015 跳至 0.28："
-        "任何连续的规则都不能跟随它。",
-    ),
-    statement=r"\arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)\Big|_{\sigma^2=69}"
-    r" \subset (0.014, 0.016),\qquad \arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)"
-    r"\Big|_{\sigma^2=70} \subset (0.27, 0.29)",
-    subject=JUMPS,
-    expect=Verdict.VERIFIED,
-    uses=("C7.5.c.fix", "VAR.midrange"),
-    sharpens=("C7.5.c.fix", "T10.1.b"),
-    source="new here",
-    reading="mu = N(0, 1), pi = N(theta, 1), sigma2 = theta^2",
-)
-
-
-def expm1(x: Any) -> Any:
-    """e^x - 1, without what cancels."""
-    return sympy.exp(x) - 1 if isinstance(x, sympy.Basic) else flint.arb(x).expm1()
-
-
-def one_dimensional(sigma2: Any, gamma: Any, m: Arithmetic) -> Any:
-    """Return n Var at d = 1, arranged so that nothing of the size of sigma2 cancels."""
-    excess = expm1(gamma * gamma * sigma2) * (1 + (1 - 2 * gamma) * (1 - 2 * gamma) * sigma2)
-    return m.exp(-gamma * (1 - gamma) * sigma2) * (
-        1 - 2 * gamma * sigma2 + 3 * gamma * gamma * sigma2 + excess
-    )
-
-
-@cache
-def arranged_is_the_trace() -> Answer:
-    """Prove that the arrangement is the trace by completing squares, at d = 1."""
-    trace = integrated_trace(GAMMA).subs(DIM, 1)
-    return symbolic.equal(one_dimensional(SIGMA**2, GAMMA, Exact), trace)
-
-
-@cache
-def branch(sigma2: Fraction, low: Fraction, high: Fraction) -> tuple[Any, Any]:
-    """A stationary point of n Var between two gammas, or the middle, and the value there."""
-
-    def trace(gamma: Any) -> Any:
-        one = Jet.number(1)
-        return formulas.gradient_variance_gaussian(Jet.number(sigma2), gamma, one, Jet)
-
-    point = certified.root(lambda g: certified.derivatives(trace, g, 1)[1], low, high)
-    if point is None:
-        point = Ball.number((low + high) / 2)
-    return point, one_dimensional(Ball.number(sigma2), point, Ball)
-
-
-@cache
-def outside(place: Where) -> Answer:
-    """Prove that n Var is larger outside an interval than at one point inside it."""
-    sigma2 = Ball.number(place.sigma2)
-    claimed = branch(*place)[1]
-
-    def excess(gamma: Any) -> Any:
-        return one_dimensional(sigma2, gamma, Ball) - claimed
-
-    boxes = ((Fraction(0), place.low), (place.high, Fraction(1)))
-    return all_of(
-        certified.sign_on(
-            excess, box, positive=True, witness=lambda g: Witness.at(sigma2=place.sigma2, gamma=g)
-        )
-        for box in boxes
-    )
-
-
-@JUMP.certified(Scope("both sigma2, every gamma in [0, 1]", whole=True))
-def _(jump: Jump) -> Answer:
-    """Box by box n Var outside an interval is above its value at a point inside."""
-    return all_of([arranged_is_the_trace(), outside(jump.before), outside(jump.after)])
-
-
-@JUMP.neural(Scope("both sigma2, ten thousand gammas"))
-def _(jump: Jump) -> Answer:
-    """The least of n Var by Gauss's rule of a tilted law, on a grid."""
-    torch = neural.torch()
-    z, mass = nodes()
-    gammas = torch.arange(10_001, dtype=torch.float64)[:, None] / 10_000
-    answers = []
-    for place in jump:
-        s = float(place.sigma2)
-        sigma = s**0.5
-        # y = t sigma + z makes w^t mu a normal density times e^(t (t-1) s/2), as the known
-        # densities multiply; the score is z + (t - 1) sigma.
-        scores = [z + (t - 1) * sigma for t in (gammas, 2 * gammas)]
-        scales = [(t * (t - 1) * s / 2).exp()[:, 0] for t in (gammas, 2 * gammas)]
-        first = scales[0] * (mass * scores[0]).sum(1)
-        variance = scales[1] * (mass * scores[1] ** 2).sum(1) - first**2
-        best = float(gammas[variance.argmin(), 0])
-        at = Witness.at(sigma2=place.sigma2)
-        answers.append(neural.compare(best, ">", place.low, witness=at))
-        answers.append(neural.compare(best, "<", place.high, witness=at))
-    return all_of(answers)
-
-
-JUMP.wrong_value("past the jump already", JUMPS._replace(before=where("70", "7/500", "2/125")))
-JUMP.wrong_value("before the jump yet", JUMPS._replace(after=where("69", "27/100", "29/100")))
-JUMP.wrong_value("a quarter after it", JUMPS._replace(after=where("70", "6/25", "13/50")))
-JUMP.wrong_value("1/sigma2 after it", JUMPS._replace(after=where("70", "1/100", "1/50")))
-
-
-@cache
-def tie() -> tuple[Fraction, Fraction]:
-    """Two sigma2, 2^-44 apart, between which the two branches exchange."""
-    low, high = JUMPS.before.sigma2, JUMPS.after.sigma2
-    for _ in range(44):
-        middle = (low + high) / 2
-        near = branch(middle, Fraction(7, 500), Fraction(2, 125))[1]
-        far = branch(middle, Fraction(27, 100), Fraction(29, 100))[1]
-        low, high = (middle, high) if near < far else (low, middle)
-    return low, high
-
-
-@JUMP.number("sigma2 at which the two are equally good")
-def _() -> str:
-    return certified.digits(Ball.number(tie()[0]).union(Ball.number(tie()[1])), 14)
-
-
-CLAIMS = frozen(MIDRANGE, JUMP)
+CLAIMS = frozen(MIDRANGE)
