@@ -84,6 +84,18 @@ def test_the_gpu_preset_runs_reduced_on_a_cpu(tmp_path, capsys):
     assert presets.reduced(presets.GPU) == presets.GPU_REDUCED
 
 
+def test_a_model_that_is_not_there_is_said_before_anything_runs(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("experiments.lm.models.SMOLLM2", "no-such-package")
+    for found, said in (
+        (True, "SmolLM2 needs the package no-such-package"),
+        (None, "package gguf"),
+    ):
+        monkeypatch.setattr("experiments.lm.models.find_spec", lambda name, found=found: found)
+        assert run("--out", str(tmp_path / "out")) == 2
+        assert said in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a card")
 def test_a_card_that_is_not_there_is_said(tmp_path, capsys):
     assert run("smollm2", "--preset", "gpu", "--out", str(tmp_path)) == 2

@@ -77,6 +77,11 @@ def _main(arguments: Sequence[str] | None, err: Console) -> int:
         return OK
     if parsed.preset == "gpu" and not parsed.reduced and not torch.cuda.is_available():
         raise Refused("--preset gpu needs a CUDA device, there is none: --reduced needs none")
+    # What is missing is said before hours are spent on the others.
+    for name in names:
+        check = getattr(importlib.import_module(known[name]), "check", None)
+        if check is not None:
+            check(chosen[name])
     # Sums of one thread are the same every time; the cells run on one each as well.
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -8,6 +8,7 @@ and no code that comes with a model is run.
 from __future__ import annotations
 
 import importlib.metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,12 @@ def smollm2() -> tuple[Model, Vocabulary]:
 
 
 def smollm2_file() -> Path:
-    """Return where the package keeps its GGUF file, without importing it."""
+    """Return where the package keeps its GGUF file, without importing it.
+
+    Raises MissingData where it, or what reads such a file, is not installed.
+    """
+    if find_spec("gguf") is None:
+        raise MissingData('SmolLM2 is read by the package gguf: pip install "isr-theory[lm]"')
     try:
         distribution = importlib.metadata.distribution(SMOLLM2)
     except importlib.metadata.PackageNotFoundError:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.lm import _weights, logs, workshop
+from experiments.lm import _weights, logs, models, workshop
 from experiments.lm._pretrained import SMALL, OnCard, Settings, thing, unseen
 from experiments.lm.logs import Floats, Log
 from experiments.runs import Cell, Experiment, Json
@@ -37,6 +37,12 @@ def cells(settings: Settings) -> list[Cell]:
 def prompts(settings: Settings) -> dict[tuple[str, int], int]:
     """Return how many prompts of which task and seed are drawn."""
     return {(name, settings.seed): settings.prompts for name in settings.tasks}
+
+
+def check(settings: Settings) -> None:
+    """Raise MissingData where the model that comes in a package is asked for and is not there."""
+    if not settings.model:
+        models.smollm2_file()
 
 
 def seconds(settings: Settings) -> float:
