@@ -23,7 +23,7 @@ from isr_theory.claim import (
     Verdict,
     Witness,
 )
-from isr_theory.draft import Draft, frozen
+from isr_theory.draft import Draft, frozen, prediction
 
 WHOLE = Scope("everything", whole=True)
 WORDS = Text("words", "zh")
@@ -123,9 +123,34 @@ def test_a_bare_draft_freezes_to_a_claim_without_evidence():
     assert claim.margin is None
 
 
+def test_a_prediction_is_a_claim_of_an_experiment():
+    given = {
+        "id": "X.1",
+        "title": WORDS,
+        "finding": WORDS,
+        "statement": "1 = 1",
+        "subject": abs,
+        "uses": ("X.2",),
+        "expect": Verdict.REFUTED,
+        "predicted": Verdict.OPEN,
+        "reading": "a reading",
+        "open_reason": "a reason",
+        "source": "a book",
+    }
+    claim = prediction(**given).freeze()
+    assert {name: getattr(claim, name) for name in given} == given
+    assert (claim.section, claim.kind) == ("experiments", Kind.PREDICTION)
+    for name in ("expect", "predicted", "reading", "open_reason", "source"):
+        del given[name]
+    claim = prediction(**given).freeze()
+    assert claim.expect is claim.predicted is Verdict.SUPPORTED
+    assert (claim.reading, claim.open_reason, claim.source) == ("", "", "")
+
+
 def test_checks_carry_route_name_scope_and_what_sampling_needs():
     made = draft()
 
+    @made.recorded(WHOLE)
     @made.neural(WHOLE)
     @made.certified(WHOLE)
     @made.symbolic(WHOLE)
@@ -151,11 +176,18 @@ def test_checks_carry_route_name_scope_and_what_sampling_needs():
         Check(Route.SYMBOLIC, "By algebra", one, WHOLE),
         Check(Route.CERTIFIED, "By algebra", one, WHOLE),
         Check(Route.NEURAL, "By algebra", one, WHOLE),
+        Check(Route.RECORDED, "By algebra", one, WHOLE),
         Check(Route.SAMPLED, "...and by sampling", two, WHOLE, 0.5, 1),
         Check(Route.SAMPLED, "By more sampling", three, WHOLE, 0.25, 3),
     )
     assert [(check.resolution, check.looks) for check in claim.checks[:2]] == [(0.0, 1)] * 2
-    assert claim.routes == (Route.SYMBOLIC, Route.CERTIFIED, Route.SAMPLED, Route.NEURAL)
+    assert claim.routes == (
+        Route.SYMBOLIC,
+        Route.CERTIFIED,
+        Route.SAMPLED,
+        Route.NEURAL,
+        Route.RECORDED,
+    )
 
 
 def test_routes_come_in_the_order_of_their_kind_and_only_once():
