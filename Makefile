@@ -45,7 +45,7 @@ paper: figures
 docs: env
 	PYTHONPATH=. NO_MKDOCS_2_WARNING=1 $(RUN) -m mkdocs build --strict
 
-# What is missing of the recorded runs: about ten minutes of bandits, 90 of language models.
+# What is missing of the recorded runs: about ten minutes of bandits, an hour of language models.
 experiments: env
 	$(RUN) -m experiments.data open-bandit
 	$(RUN) -m experiments.bandit
