@@ -32,7 +32,7 @@ def log(tmp_path_factory):
     return found, resolve(found, Columns(by=("step",)))
 
 
-def same(one, other):
+def assert_same(one, other):
     """Bit for bit, whoever made the tallies: they are merged in the order of the pieces."""
     for a, b in ((one.whole, other.whole), *_cells(one, other)):
         assert (a.n, a.mean, a.powers) == (b.n, b.mean, b.powers)
@@ -67,12 +67,12 @@ def test_a_killed_worker_changes_nothing(log):
         after = set(client.run(os.getpid).values())
     assert killed
     assert killed[0] not in after
-    same(alone, among)
+    assert_same(alone, among)
 
 
 def test_processes_of_its_own_give_the_same(log):
     found, layout = log
-    same(tally_log(found, layout), tally_log(found, layout, jobs=2))
+    assert_same(tally_log(found, layout), tally_log(found, layout, jobs=2))
 
 
 def test_a_scheduler_that_is_not_there_is_named(log, monkeypatch):
