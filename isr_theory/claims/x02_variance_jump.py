@@ -34,10 +34,11 @@ class Where(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """Where the minimiser is before and after."""
+    """Where the minimiser is before and after, and a gamma between that it never takes."""
 
     before: Where
     after: Where
+    never: Fraction
 
 
 def where(sigma2: str, low: str, high: str, *, d: int = 1) -> Where:
@@ -45,8 +46,10 @@ def where(sigma2: str, low: str, high: str, *, d: int = 1) -> Where:
     return Where(Fraction(sigma2), Fraction(low), Fraction(high), d)
 
 
-JUMPS = Jump(where("69", "7/500", "2/125"), where("70", "27/100", "29/100"))
-IN_PLANE = Jump(where("19.9", "9/100", "11/100", d=2), where("20", "23/100", "1/4", d=2))
+JUMPS = Jump(where("69", "7/500", "2/125"), where("70", "27/100", "29/100"), Fraction(1, 20))
+IN_PLANE = Jump(
+    where("19.9", "9/100", "11/100", d=2), where("20", "23/100", "1/4", d=2), Fraction(4, 25)
+)
 
 JUMP = Draft(
     "VAR.jump",
@@ -61,13 +64,15 @@ JUMP = Draft(
     ),
     statement=r"\arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)\Big|_{\sigma^2=69}"
     r" \subset (0.014, 0.016),\qquad \arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)"
-    r"\Big|_{\sigma^2=70} \subset (0.27, 0.29)",
+    r"\Big|_{\sigma^2=70} \subset (0.27, 0.29),\qquad"
+    r" 0.05 \notin \arg\min\ (69 \le \sigma^2 \le 70)",
     subject=JUMPS,
     expect=Verdict.VERIFIED,
     uses=("C7.5.c.fix", "VAR.midrange"),
     sharpens=("C7.5.c.fix", "T10.1.b"),
     source="new here",
-    reading="mu = N(0, 1), pi = N(theta, 1), sigma2 = theta^2",
+    reading="mu = N(0, 1), pi = N(theta, 1), sigma2 = theta^2; what goes from one side of a number"
+    " to the other and never takes it jumps",
 )
 
 PLANE = Draft(
@@ -83,13 +88,15 @@ PLANE = Draft(
     ),
     statement=r"d = 2:\quad \arg\min_{0\le\gamma\le 1} n\,\mathrm{tr\,Cov}(\hat g_\gamma)"
     r"\Big|_{\sigma^2=19.9} \subset (0.09, 0.11),\qquad \arg\min_{0\le\gamma\le 1}"
-    r" n\,\mathrm{tr\,Cov}(\hat g_\gamma)\Big|_{\sigma^2=20} \subset (0.23, 0.25)",
+    r" n\,\mathrm{tr\,Cov}(\hat g_\gamma)\Big|_{\sigma^2=20} \subset (0.23, 0.25),\qquad"
+    r" 0.16 \notin \arg\min\ (19.9 \le \sigma^2 \le 20)",
     subject=IN_PLANE,
     expect=Verdict.VERIFIED,
     uses=("C7.5.c.fix", "VAR.midrange"),
     sharpens=("C7.5.c.fix", "T10.1.b"),
     source="new here",
-    reading="mu = N(0, I), pi = N(theta, I) in the plane, sigma2 = |theta|^2",
+    reading="mu = N(0, I), pi = N(theta, I) in the plane, sigma2 = |theta|^2; what goes from one"
+    " side of a number to the other and never takes it jumps",
 )
 
 
@@ -144,35 +151,74 @@ def outside(place: Where) -> Answer:
     return all_of(certified.sign_on(excess, box, positive=True, witness=witness) for box in boxes)
 
 
-@JUMP.certified(Scope("both sigma2, every gamma in [0, 1]", whole=True))
-@PLANE.certified(Scope("both sigma2, every gamma in [0, 1]", whole=True))
+def inside(jump: Jump) -> Fraction:
+    """Return the middle of where the minimiser is before the jump."""
+    return (jump.before.low + jump.before.high) / 2
+
+
+@cache
+def passed_over(jump: Jump) -> Answer:
+    """Prove that at no sigma2 on the way the gamma between is the best."""
+    d = Ball.number(jump.before.d)
+    between, better = (Ball.number(gamma) for gamma in (jump.never, inside(jump)))
+
+    def excess(sigma2: Any) -> Any:
+        return arranged(sigma2, between, d, Ball) - arranged(sigma2, better, d, Ball)
+
+    return certified.sign_on(
+        excess,
+        (jump.before.sigma2, jump.after.sigma2),
+        positive=True,
+        witness=lambda sigma2: Witness.at(sigma2=sigma2, d=jump.before.d, gamma=jump.never),
+    )
+
+
+WHOLE = Scope("every gamma in [0, 1] at both sigma2; one gamma at every sigma2 between", whole=True)
+
+
+@JUMP.certified(WHOLE)
+@PLANE.certified(WHOLE)
 def _(jump: Jump) -> Answer:
     """Box by box n tr Cov outside an interval is above its value at a point inside."""
-    return all_of([arranged_is_the_trace(), outside(jump.before), outside(jump.after)])
+    return all_of(
+        [arranged_is_the_trace(), outside(jump.before), outside(jump.after), passed_over(jump)]
+    )
 
 
-@JUMP.neural(Scope("both sigma2, ten thousand gammas"))
-@PLANE.neural(Scope("both sigma2, ten thousand gammas"))
+def by_rule(sigma2: float, d: int, gammas: Any) -> Any:
+    """Return n tr Cov at gammas (k, 1) by Gauss's rule."""
+    z, mass = nodes()
+    sigma = sigma2**0.5
+    # y = t sigma + z makes w^t mu a normal density times e^(t (t-1) sigma2/2), as the known
+    # densities multiply; the score is z + (t - 1) sigma along theta, and z across it.
+    scores = [z + (t - 1) * sigma for t in (gammas, 2 * gammas)]
+    scales = [(t * (t - 1) * sigma2 / 2).exp()[:, 0] for t in (gammas, 2 * gammas)]
+    first = scales[0] * (mass * scores[0]).sum(1)
+    across = (d - 1) * (mass * z**2).sum()
+    return scales[1] * ((mass * scores[1] ** 2).sum(1) + across) - first**2
+
+
+ON_GRID = Scope("ten thousand gammas at both sigma2; one gamma at eleven sigma2")
+
+
+@JUMP.neural(ON_GRID)
+@PLANE.neural(ON_GRID)
 def _(jump: Jump) -> Answer:
     """The least of n tr Cov by Gauss's rule of a tilted law, on a grid."""
     torch = neural.torch()
-    z, mass = nodes()
     gammas = torch.arange(10_001, dtype=torch.float64)[:, None] / 10_000
     answers = []
-    for place in jump:
-        s = float(place.sigma2)
-        sigma = s**0.5
-        # y = t sigma + z makes w^t mu a normal density times e^(t (t-1) s/2), as the known
-        # densities multiply; the score is z + (t - 1) sigma along theta, and z across it.
-        scores = [z + (t - 1) * sigma for t in (gammas, 2 * gammas)]
-        scales = [(t * (t - 1) * s / 2).exp()[:, 0] for t in (gammas, 2 * gammas)]
-        first = scales[0] * (mass * scores[0]).sum(1)
-        across = (place.d - 1) * (mass * z**2).sum()
-        variance = scales[1] * ((mass * scores[1] ** 2).sum(1) + across) - first**2
-        best = float(gammas[variance.argmin(), 0])
+    for place in jump[:2]:
+        best = float(gammas[by_rule(float(place.sigma2), place.d, gammas).argmin(), 0])
         at = Witness.at(sigma2=place.sigma2, d=place.d)
         answers.append(neural.compare(best, ">", place.low, witness=at))
         answers.append(neural.compare(best, "<", place.high, witness=at))
+    pair = torch.tensor([[float(jump.never)], [float(inside(jump))]], dtype=torch.float64)
+    for k in range(11):
+        sigma2 = (jump.before.sigma2 * (10 - k) + jump.after.sigma2 * k) / 10
+        between, better = by_rule(float(sigma2), jump.before.d, pair)
+        at = Witness.at(sigma2=sigma2, d=jump.before.d, gamma=jump.never)
+        answers.append(neural.compare(between, ">", better, witness=at))
     return all_of(answers)
 
 
@@ -180,6 +226,7 @@ JUMP.wrong_value("past the jump already", JUMPS._replace(before=where("70", "7/5
 JUMP.wrong_value("before the jump yet", JUMPS._replace(after=where("69", "27/100", "29/100")))
 JUMP.wrong_value("a quarter after it", JUMPS._replace(after=where("70", "6/25", "13/50")))
 JUMP.wrong_value("1/sigma2 after it", JUMPS._replace(after=where("70", "1/100", "1/50")))
+JUMP.wrong_value("never where it ends", JUMPS._replace(never=Fraction(7, 25)))
 
 
 PLANE.wrong_value(
@@ -191,7 +238,11 @@ PLANE.wrong_value(
 PLANE.wrong_value(
     "1/sigma2 before it", IN_PLANE._replace(before=where("19.9", "1/25", "3/50", d=2))
 )
-PLANE.wrong_value("in one dimension", Jump(*(place._replace(d=1) for place in IN_PLANE)))
+PLANE.wrong_value("never where it ends", IN_PLANE._replace(never=Fraction(6, 25)))
+PLANE.wrong_value(
+    "in one dimension",
+    IN_PLANE._replace(before=IN_PLANE.before._replace(d=1), after=IN_PLANE.after._replace(d=1)),
+)
 
 
 @cache
@@ -200,7 +251,7 @@ def tie(jump: Jump) -> tuple[Fraction, Fraction]:
     low, high = jump.before.sigma2, jump.after.sigma2
     for _ in range(44):
         middle = (low + high) / 2
-        near, far = (branch(place._replace(sigma2=middle))[1] for place in jump)
+        near, far = (branch(place._replace(sigma2=middle))[1] for place in jump[:2])
         low, high = (middle, high) if near < far else (low, middle)
     return low, high
 
