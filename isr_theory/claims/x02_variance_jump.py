@@ -65,7 +65,8 @@ JUMP = Draft(
     statement=r"\arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)\Big|_{\sigma^2=69}"
     r" \subset (0.014, 0.016),\qquad \arg\min_{0\le\gamma\le 1} n\,\mathrm{Var}(\hat g_\gamma)"
     r"\Big|_{\sigma^2=70} \subset (0.27, 0.29),\qquad"
-    r" 0.05 \notin \arg\min\ (69 \le \sigma^2 \le 70)",
+    r" \mathrm{Var}(\hat g_{0.05}) > \min_\gamma \mathrm{Var}(\hat g_\gamma)"
+    r"\ (69 \le \sigma^2 \le 70)",
     subject=JUMPS,
     expect=Verdict.VERIFIED,
     uses=("C7.5.c.fix", "VAR.midrange"),
@@ -89,7 +90,8 @@ PLANE = Draft(
     statement=r"d = 2:\quad \arg\min_{0\le\gamma\le 1} n\,\mathrm{tr\,Cov}(\hat g_\gamma)"
     r"\Big|_{\sigma^2=19.9} \subset (0.09, 0.11),\qquad \arg\min_{0\le\gamma\le 1}"
     r" n\,\mathrm{tr\,Cov}(\hat g_\gamma)\Big|_{\sigma^2=20} \subset (0.23, 0.25),\qquad"
-    r" 0.16 \notin \arg\min\ (19.9 \le \sigma^2 \le 20)",
+    r" \mathrm{tr\,Cov}(\hat g_{0.16}) > \min_\gamma \mathrm{tr\,Cov}(\hat g_\gamma)"
+    r"\ (19.9 \le \sigma^2 \le 20)",
     subject=IN_PLANE,
     expect=Verdict.VERIFIED,
     uses=("C7.5.c.fix", "VAR.midrange"),
